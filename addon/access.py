@@ -1,0 +1,260 @@
+"""What the caller may do: questions to Forgejo's REST API with the caller's own credentials.
+
+Forgejo decides, no answer is remembered, and the administrator's session is unknown here. A probe must need the
+Actions unit, not just the repository; one whose answer is useful as well serves both.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, unquote
+
+from addon import pages
+from addon.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Unauthorized, UpstreamUnexpected
+from addon.model import Repo, RunDetails
+from addon.routes import NAME
+from addon.transport import Answer, Transport
+
+# Everything in which Forgejo's API takes credentials, and what it needs to tell who is behind the proxy. Cookies
+# are left out: the API ignores them. So is X-WEBAUTH-*: a client must not be believed.
+HEADERS = ("Authorization", "X-Forgejo-OTP", "X-Gitea-OTP", "Sudo", "X-Forwarded-For", "X-Real-IP")
+PARAMETERS = ("token", "access_token", "sudo")
+
+ROUTE_MISSING = b"404 page not found"
+# A page past the end costs a third of one that renders an object.
+PAST_THE_END = {"page": "1000000", "limit": "1"}
+RECHECK_AFTER = 60.0
+API_PATH = re.compile(r"(?:/.*)?/api/v1/repos/([^/]+)/([^/]+)(?:/.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the credentials as they came, never looked into."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Forgejo's yes: the repository by its present name, and what else its answer told.
+
+    `listed` says whether it listed runs (v12 and later); `number` and `details` are then those of the run asked for.
+    """
+
+    repo: Repo
+    listed: bool = False
+    number: int | None = None
+    details: RunDetails | None = None
+
+
+class _RouteMissing(Exception):
+    """This Forgejo version has no such API route."""
+
+
+class Access:
+    """Asks one Forgejo what callers may do."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._no_runs_route_until = 0.0
+        self._lock = threading.Lock()
+
+    def read(self, caller: Caller, repo: Repo, number: int | None, workflow_id: str | None, detail: bool) -> Grant:
+        """May the caller read this repository's Actions?
+
+        Asks for the run with `number`, else for the newest one (of `workflow_id`), so that the answer tells the run as
+        well; with a number and without `detail`, only whether it may. Raises Unauthorized, Forbidden or NotFound.
+        """
+        try:
+            return self._read_runs(caller, repo, number, workflow_id, detail)
+        except _RouteMissing:
+            pass
+        try:
+            answer, repo = self._ask(caller, repo, "/actions/tasks", query=PAST_THE_END)
+            _list_of_runs(answer)
+            return Grant(repo)
+        except _RouteMissing:
+            return Grant(self._read_approximately(caller, repo)[1])
+
+    def write(self, caller: Caller, repo: Repo) -> Grant:
+        """May the caller start runs here? Raises like `read`, and Conflict for an archived repository.
+
+        A dispatch without a ref is refused by the handler itself, after every check and before it does anything.
+        """
+        try:
+            answer, repo = self._ask(caller, repo, "/actions/workflows/_/dispatches", {}, accept=(400,))
+        except _RouteMissing:
+            return Grant(self._write_approximately(caller, repo))
+        if "ref is empty" not in str(_object(answer).get("message")):
+            raise UpstreamUnexpected("Forgejo refused the permission check for a reason that is not known")
+        return Grant(repo)
+
+    def event(self, caller: Caller, repo: Repo, number: int) -> str | None:
+        """What triggered a run, from the newest tasks (v9 to v11, which have no list of runs); None if not among them."""
+        try:
+            answer, repo = self._ask(caller, repo, "/actions/tasks", query={"page": "1", "limit": "50"})
+        except _RouteMissing:
+            return None
+        events = (task.get("event") for task in _list_of_runs(answer) if task.get("run_number") == number)
+        return next(events, None) or None
+
+    def _read_runs(
+        self, caller: Caller, repo: Repo, number: int | None, workflow_id: str | None, detail: bool
+    ) -> Grant:
+        if time.monotonic() < self._no_runs_route_until:
+            raise _RouteMissing
+        query = {"page": "1", "limit": "1"}
+        if number is not None:
+            query = {"run_number": str(number), **(query if detail else PAST_THE_END)}
+        elif workflow_id is not None:
+            query["workflow_id"] = workflow_id
+        try:
+            answer, repo = self._ask(caller, repo, "/actions/runs", query=query)
+        except _RouteMissing:
+            with self._lock:  # asked again soon, in case Forgejo is upgraded
+                self._no_runs_route_until = time.monotonic() + RECHECK_AFTER
+            raise
+        runs = _list_of_runs(answer)
+        if not detail and number is not None:
+            return Grant(repo, listed=True, number=number)
+        return _grant(repo, runs, number, workflow_id)
+
+    def _read_approximately(self, caller: Caller, repo: Repo) -> tuple[Mapping[str, Any], Repo]:
+        """v7 and v8 have no API route that needs the Actions unit. The repository's object tells of the Code unit only;
+        the two differ where an organisation's teams have rights by unit, so there every team must have Actions."""
+        answer, repo = self._ask(caller, repo, "")
+        found = _object(answer)
+        rights = found.get("permissions") or {}
+        if found.get("has_actions") is not True or rights.get("pull") is not True:
+            raise Forbidden(f"you may not read the Actions of {repo}, or they are turned off")
+        if found.get("private") is not False and rights.get("admin") is not True:
+            self._check_teams(caller, repo, ("read", "write", "admin", "owner"))
+        return found, repo
+
+    def _write_approximately(self, caller: Caller, repo: Repo) -> Repo:
+        found, repo = self._read_approximately(caller, repo)
+        rights = found.get("permissions") or {}
+        if rights.get("push") is not True and rights.get("admin") is not True:
+            raise Forbidden(f"you may not write to {repo}")
+        if found.get("archived") is not False:
+            raise _archived(repo)
+        # A token that may only read shows its owner's rights. A branch without a name is refused only after the
+        # token's scope and the right to write were checked.
+        self._ask(caller, repo, "/branches", {}, accept=(422,))
+        if rights.get("admin") is not True:
+            self._check_teams(caller, repo, ("write", "admin", "owner"))
+        return repo
+
+    def _check_teams(self, caller: Caller, repo: Repo, enough: tuple[str, ...]) -> None:
+        answer, _ = self._ask(caller, repo, "/teams", accept=(200, 405))
+        if answer.status == 405:  # owned by a user: collaborators' rights are the same for every unit
+            return
+        teams = answer.json()
+        if not isinstance(teams, list):
+            raise UpstreamUnexpected("Forgejo's list of teams is no list")
+        for team in teams:
+            if team.get("permission") in ("admin", "owner"):
+                continue
+            if (team.get("units_map") or {}).get("repo.actions", "none") not in enough:
+                raise Forbidden(
+                    f"a team of {repo} has no such right to Actions, and this Forgejo (before v9) can't tell whether yours has"
+                )
+
+    def _ask(
+        self,
+        caller: Caller,
+        repo: Repo,
+        tail: str,
+        body: object | None = None,
+        query: Mapping[str, str] | None = None,
+        accept: tuple[int, ...] = (200,),
+    ) -> tuple[Answer, Repo]:
+        """Forgejo's answer and the repository's present name; a rename's redirect is asked again, once."""
+        for _ in range(2):
+            answer = self._transport.request(
+                "GET" if body is None else "POST",
+                f"/api/v1/repos/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}{tail}",
+                {"Accept": "application/json", **caller.headers},
+                {**caller.parameters, **(query or {})},
+                json_body=body,
+            )
+            if answer.status not in (301, 302, 307, 308):
+                break
+            repo = _renamed(answer)
+        if answer.status in accept and (answer.status == 200 or answer.media_type == "application/json"):
+            return answer, repo
+        raise _refusal(repo, answer)
+
+
+def _grant(repo: Repo, runs: list[Mapping[str, Any]], number: int | None, workflow_id: str | None) -> Grant:
+    """The grant with the run that was asked for, if it is the one that was answered."""
+    if not runs:
+        if number is not None:
+            raise NotFound(f"no run {number}")
+        raise NotFound(f"{repo} has no run" + (f" with workflow_id={workflow_id}" if workflow_id else "s"))
+    found = runs[0]
+    index = found.get("index_in_repo")
+    if not isinstance(index, int) or index < 1 or number not in (None, index):
+        raise UpstreamUnexpected("Forgejo's API answered with another run")
+    if number is None and workflow_id is not None and found.get("workflow_id") != workflow_id:
+        return Grant(repo, listed=True)  # v12 to v14 ignore the filter
+    return Grant(repo, True, index, pages.run_details(found))
+
+
+def _list_of_runs(answer: Answer) -> list[Mapping[str, Any]]:
+    runs = _object(answer).get("workflow_runs")
+    if runs is None and answer.json().get("total_count") is not None:
+        return []
+    if not isinstance(runs, list):
+        raise UpstreamUnexpected("Forgejo's API list has no workflow_runs")
+    return runs
+
+
+def _object(answer: Answer) -> Mapping[str, Any]:
+    value = answer.json()
+    if not isinstance(value, dict):
+        raise UpstreamUnexpected("Forgejo's API answered JSON that is no object")
+    return value
+
+
+def _renamed(answer: Answer) -> Repo:
+    """The present name, from the redirect of a renamed repository. Only its path counts, never its host."""
+    match = API_PATH.fullmatch(answer.location)
+    names = [unquote(part) for part in match.groups()] if match else []
+    if len(names) != 2 or not all(NAME.fullmatch(name) and name not in (".", "..") for name in names):
+        raise UpstreamUnexpected("Forgejo's API redirects to something that is no repository")
+    return Repo(*names)
+
+
+def _refusal(repo: Repo, answer: Answer) -> Exception:
+    """Forgejo's no, in our words or its own."""
+    if answer.status == 404:
+        if answer.media_type == "text/plain" and answer.body.strip() == ROUTE_MISSING:
+            return _RouteMissing()
+        return NotFound(f"no repository {repo} with Actions that you may see")
+    kinds: dict[int, type[ApiError]] = {401: Unauthorized, 403: Forbidden}
+    if kind := kinds.get(answer.status):
+        return kind(_message(answer) or "Forgejo refuses these credentials")
+    if answer.status == 423:
+        return _archived(repo)
+    if answer.status in (429, 503):
+        return Busy("Forgejo is too busy to check the credentials")
+    return UpstreamUnexpected(f"Forgejo answered {answer.status} to the permission check")
+
+
+def _archived(repo: Repo) -> Conflict:
+    return Conflict(f"{repo} is archived: nothing can be rerun")
+
+
+def _message(answer: Answer) -> str | None:
+    try:
+        message = _object(answer).get("message")
+    except UpstreamUnexpected:
+        return None
+    return message[:300] if isinstance(message, str) else None

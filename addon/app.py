@@ -1,0 +1,189 @@
+"""The loopback application: HTTP in, the service's answer out. Started by the addon as `python -m addon.app`.
+
+It reads one line of JSON from standard input (settings and a secret), prints one line with its port, and ends when
+standard input closes: it never outlives the proxy. A request without the secret gets nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+
+import waitress
+from flask import Flask, Request, Response, request
+from werkzeug.exceptions import HTTPException
+
+from addon import __version__, credentials, render, routes
+from addon.access import HEADERS, PARAMETERS, Access, Caller
+from addon.admin import AdminSession
+from addon.errors import ApiError, Forbidden
+from addon.forgejo import Forgejo
+from addon.service import Service, Timings
+from addon.settings import Settings
+from addon.transport import Transport
+
+log = logging.getLogger("addon")
+
+SECRET_HEADER = "X-Actions-Secret"
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def build(settings: Settings) -> Service:
+    """The service for one Forgejo. Callers' questions and the administrator's never share a connection."""
+    callers = Transport(settings.upstream, settings.timeout, settings.threads)
+    admin = Transport(settings.upstream, settings.timeout, settings.threads)
+    session = AdminSession(admin, credentials.from_environment)
+    return Service(Access(callers), Forgejo(session), settings.default_attempt)
+
+
+def create_app(service: Service, secret: str) -> Flask:
+    """The WSGI application. Every path is its own 404: only the addon knows which are forwarded here."""
+    app = Flask("addon", static_folder=None)
+
+    @app.route("/", defaults={"path": ""}, methods=METHODS)
+    @app.route("/<path:path>", methods=METHODS)
+    def answer(path: str) -> Response:
+        timings = Timings()
+        try:
+            response = _answer(service, secret, timings)
+        except ApiError as error:
+            response = _error(error.status, error.message, error.headers)
+        except Exception:  # whatever it is, the caller gets an error and no detail
+            log.exception("unexpected error")
+            response = _error(500, "internal error of the Actions extension")
+        return _marked(response, timings)
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:
+        return _marked(_error(error.code or 500, error.name), Timings())
+
+    return app
+
+
+def _answer(service: Service, secret: str, timings: Timings) -> Response:
+    if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), secret.encode()):
+        raise Forbidden("this port answers only the proxy beside it")
+    query = routes.parse(request.method, request.environ["REQUEST_URI"])
+    return ANSWERS[query.action](service, query, _caller(request), timings)
+
+
+def _info(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
+    return _json(render.run(service.info(query, caller, timings), _links()))
+
+
+def _jobs(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
+    run, details, only = service.jobs(query, caller, timings)
+    return _json(render.jobs(run, details, _links(), only))
+
+
+def _summary(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
+    run, details, artifacts = service.summary(query, caller, timings)
+    return _json(render.summary(run, details, artifacts, _links()))
+
+
+def _logs(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
+    wanted = {"Range": request.headers["Range"]} if "Range" in request.headers else {}
+    run, found = service.log(query, caller, timings, request.method, wanted)
+    detail = run.detail
+    headers = {
+        **found.headers,
+        "X-Actions-Run": str(run.number),
+        "X-Actions-Job": str(detail.index),
+        "X-Actions-Attempt": str(detail.attempt) if detail.attempt else "latest",
+        "X-Content-Type-Options": "nosniff",
+    }
+    body = found.body if found.body is not None and request.method != "HEAD" else None
+    if found.body is not None and body is None:
+        found.body.close()
+    response = Response(body, found.status, headers, content_type="text/plain; charset=utf-8")
+    if found.body is not None:
+        response.call_on_close(found.body.close)
+    return response
+
+
+def _rerun(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
+    run, job = service.rerun(query, caller, timings)
+    log.info("rerun of %s run %d, job %s", run.repo, run.number, "all" if job is None else job)
+    links = _links()
+    response = _json(render.rerun(run, job, links), 201)
+    response.headers["Location"] = links.api(run, "jobs")
+    return response
+
+
+ANSWERS: Mapping[str, Callable[[Service, routes.Query, Caller, Timings], Response]] = {
+    "info": _info,
+    "jobs": _jobs,
+    "logs": _logs,
+    "summary": _summary,
+    "rerun": _rerun,
+}
+
+
+def _caller(request: Request) -> Caller:
+    """The credentials of the request in every form that Forgejo's API takes."""
+    headers = {name: request.headers[name] for name in HEADERS if name in request.headers}
+    parameters = {name: request.args[name] for name in PARAMETERS if name in request.args}
+    return Caller(headers, parameters)
+
+
+def _links() -> render.Links:
+    """URLs in an answer point to where the client came: the host that it asked, by the scheme it used in front."""
+    scheme = "https" if request.headers.get("X-Forwarded-Proto", "").lower() == "https" else "http"
+    return render.Links(f"{scheme}://{request.host}")
+
+
+def _json(value: object, status: int = 200) -> Response:
+    text = json.dumps(value, ensure_ascii=False) + "\n"
+    # A lone surrogate in a title is not UTF-8; it is escaped instead.
+    body = text.encode("utf-8", "backslashreplace")
+    return Response(body, status, content_type="application/json; charset=utf-8")
+
+
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    response = _json({"message": message, "url": f"{_links().base}/api/swagger"}, status)
+    response.headers.update(headers or {})
+    return response
+
+
+def _marked(response: Response, timings: Timings) -> Response:
+    """The headers that every answer of the extension carries."""
+    response.headers["X-Actions-Extension"] = __version__
+    response.headers["Cache-Control"] = "no-store"
+    parts = (f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.parts.items())
+    response.headers["Server-Timing"] = ", ".join(parts) or "none"
+    return response
+
+
+def main() -> None:
+    """Reads the start line, serves on a free loopback port, ends with the parent."""
+    logging.basicConfig(level=os.environ.get("ACTIONS_LOG_LEVEL", "INFO"), format="actions extension: %(message)s")
+    for noisy in ("waitress", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    start = json.loads(sys.stdin.readline())
+    settings = Settings.from_json(start["settings"])
+    server = waitress.create_server(
+        create_app(build(settings), start["secret"]),
+        host="127.0.0.1",
+        port=0,
+        threads=settings.threads,
+        ident=None,
+        channel_timeout=3600,
+        expose_tracebacks=False,
+    )
+    print(json.dumps({"port": server.effective_port}), flush=True)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    server.run()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""The model as the JSON that is answered. Names are those that Forgejo's own objects and GitHub's share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from addon.model import Artifact, Job, JobDetail, Run, Status, Step
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Builds the URLs in an answer. `base` is the scheme and host that the client used."""
+
+    base: str
+
+    def html(self, run: Run, tail: str = "") -> str:
+        """The run in Forgejo's web UI."""
+        return f"{self.base}{run.sub_path}/{self._repo(run)}/actions/runs/{run.number}{tail}"
+
+    def api(self, run: Run, tail: str) -> str:
+        """An extension path of the run."""
+        return f"{self.base}{run.sub_path}/api/v1/repos/{self._repo(run)}/actions/runs/{run.number}/{tail}"
+
+    @staticmethod
+    def _repo(run: Run) -> str:
+        return f"{quote(run.repo.owner)}/{quote(run.repo.name)}"
+
+
+def run(run: Run, links: Links) -> Json:
+    """A run; `conclusion` and `completed_at` are null until it is done."""
+    details = run.details
+    return {
+        "id": run.id if run.id is not None else details.id,
+        "run_number": run.number,
+        "display_title": run.title,
+        "status": run.status,
+        "conclusion": run.status if run.done else None,
+        "done": run.done,
+        "event": details.event,
+        "workflow_id": run.workflow_id,
+        "head_branch": run.head_branch,
+        "head_sha": run.head_sha,
+        "actor": details.actor or run.actor,
+        "html_url": links.html(run),
+        "jobs_url": links.api(run, "jobs"),
+        "logs_url": links.api(run, "logs"),
+        "rerun_url": links.api(run, "rerun"),
+        "created_at": _time(details.created_at),
+        "updated_at": _time(details.updated_at),
+        "run_started_at": _time(details.started_at),
+        "completed_at": _time(details.stopped_at) if run.done else None,
+        "duration_seconds": details.duration_seconds,
+        "can_rerun": run.can_rerun and run.done,
+        "can_cancel": run.can_cancel,
+    }
+
+
+def jobs(run: Run, details: Mapping[int, JobDetail], links: Links, only: int | None = None) -> Json:
+    """The run's jobs, or `only` one; steps and attempts where `details` has the job's own page."""
+    chosen = [job for job in run.jobs if only in (None, job.index)]
+    return {"total_count": len(chosen), "jobs": [_job(run, job, details.get(job.index), links) for job in chosen]}
+
+
+def summary(run_: Run, details: Mapping[int, JobDetail], artifacts: Iterable[Artifact], links: Links) -> Json:
+    """The run, its jobs, how many are in which state, and what failed where."""
+    counts = Counter(str(job.status) for job in run_.jobs)
+    return {
+        "run": run(run_, links),
+        **jobs(run_, details, links),
+        "counts": {str(status): counts[str(status)] for status in Status if counts[str(status)]},
+        "failed_jobs": [
+            {
+                "index": job.index,
+                "name": job.name,
+                "failed_steps": [_step(step) for step in _steps(details, job) if step.status is Status.FAILURE],
+                "logs_url": _logs_url(run_, job, details.get(job.index), links),
+            }
+            for job in run_.jobs
+            if job.status is Status.FAILURE
+        ],
+        "artifacts": [{"name": a.name, "size_in_bytes": a.size, "status": a.status} for a in artifacts],
+    }
+
+
+def rerun(run: Run, asked: int | None, links: Links) -> Json:
+    """What a rerun set in motion: the jobs that are not done any more."""
+    moving = [job for job in run.jobs if not job.status.done]
+    return {
+        "run_number": run.number,
+        "id": run.id,
+        "status": run.status,
+        "done": run.done,
+        "job": asked,
+        "jobs": [{"index": job.index, "id": job.id, "name": job.name, "status": job.status} for job in moving],
+        "html_url": links.html(run),
+        "jobs_url": links.api(run, "jobs"),
+        "logs_url": links.api(run, "logs"),
+    }
+
+
+def _job(run: Run, job: Job, detail: JobDetail | None, links: Links) -> Json:
+    attempts = None if detail is None or detail.attempts is None else detail.attempts
+    shown = next((each for each in attempts or () if detail and each.number == detail.attempt), None)
+    # A job's own state is that of its newest attempt; an older attempt has a state of its own.
+    newest = attempts is None or shown is None or shown is attempts[-1]
+    status = job.status if newest or shown is None else shown.status
+    return {
+        "index": job.index,
+        "id": job.id,
+        "run_id": run.id if run.id is not None else run.details.id,
+        "run_number": run.number,
+        "name": job.name,
+        "status": status,
+        "conclusion": status if status.done else None,
+        "attempt": detail.attempt if detail else None,
+        "attempts": len(attempts) if attempts else None,
+        "started_at": _time(shown.started_at) if shown else None,
+        "completed_at": None,
+        "duration_seconds": job.duration_seconds if newest else None,
+        "needs": None,
+        "runs_on": None,
+        "steps": [_step(step) for step in detail.steps] if detail else None,
+        "html_url": links.html(run, _job_path(job, detail)),
+        "logs_url": _logs_url(run, job, detail, links),
+    }
+
+
+def _step(step: Step) -> Json:
+    return {
+        "number": step.number,
+        "name": step.name,
+        "status": step.status,
+        "conclusion": step.status if step.status.done else None,
+        "started_at": None,
+        "duration_seconds": step.duration_seconds,
+    }
+
+
+def _steps(details: Mapping[int, JobDetail], job: Job) -> tuple[Step, ...]:
+    detail = details.get(job.index)
+    return detail.steps if detail else ()
+
+
+def _job_path(job: Job, detail: JobDetail | None) -> str:
+    attempt = f"/attempt/{detail.attempt}" if detail and detail.attempt else ""
+    return f"/jobs/{job.index}{attempt}"
+
+
+def _logs_url(run: Run, job: Job, detail: JobDetail | None, links: Links) -> str:
+    attempt = f"&attempt={detail.attempt}" if detail and detail.attempt else ""
+    return links.api(run, f"logs?job={job.index}{attempt}")
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None

@@ -1,0 +1,184 @@
+"""HTTP to Forgejo: the only module that uses `requests`.
+
+Nothing is followed, remembered or taken from the environment: no redirects, no cookie jar, no proxies, no
+.netrc. Every body has a size limit, every exchange a time limit.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from addon.errors import UpstreamTimeout, UpstreamUnexpected
+
+BODY_LIMIT = 32 * 1024 * 1024
+CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Forgejo's whole answer; header names are lower case, `set_cookies` the Set-Cookie lines in order."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    set_cookies: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The body as text; Forgejo writes UTF-8."""
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def media_type(self) -> str:
+        """The content type without its parameters."""
+        return _media_type(self.headers)
+
+    @property
+    def location(self) -> str:
+        """The path of Location, without host and query: Forgejo builds it from ROOT_URL. Empty if none."""
+        return urlsplit(self.headers.get("location", "")).path
+
+    def json(self) -> Any:
+        """The body as JSON; raises UpstreamUnexpected."""
+        if self.media_type != "application/json":
+            raise UpstreamUnexpected(f"Forgejo answered {self.media_type or 'no type'} where JSON was expected")
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise UpstreamUnexpected("Forgejo answered broken JSON") from None
+
+
+class Stream:
+    """An answer whose body has not been read yet; iterate once, or close."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+
+    @property
+    def media_type(self) -> str:
+        """The content type without its parameters."""
+        return _media_type(self.headers)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The body's bytes as they come. A body that ends early raises: it must not look whole."""
+        try:
+            while chunk := self._response.raw.read1(CHUNK, decode_content=False):
+                yield chunk
+            length = self.headers.get("content-length")
+            if length is not None and self._response.raw.tell() != int(length):
+                raise UpstreamUnexpected("Forgejo's answer ended early")
+        except (HTTPError, OSError) as error:
+            raise UpstreamUnexpected("Forgejo's answer broke off") from error
+        finally:
+            self.close()
+
+    def whole(self) -> Answer:
+        """Reads the rest, for an answer that turned out to be a message."""
+        return _read(self._response, time.monotonic() + 10)
+
+    def close(self) -> None:
+        """Ends the request, also in the middle of its body."""
+        self._response.close()
+
+
+class Transport:
+    """Requests to one Forgejo, over connections that are kept and shared by threads."""
+
+    def __init__(self, upstream: str, timeout: float, connections: int) -> None:
+        """`upstream` is scheme, host and port; `timeout` in seconds, for one whole exchange."""
+        self._upstream = upstream.rstrip("/")
+        self._timeout = timeout
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.headers.clear()
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        json_body: object | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One exchange, read whole. Raises UpstreamTimeout or UpstreamUnexpected."""
+        deadline = time.monotonic() + self._timeout
+        return _read(self._open(method, path, headers, query, json_body, form), deadline)
+
+    def stream(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Stream:
+        """One exchange whose body is read by the caller; `timeout` then bounds each silence."""
+        return Stream(self._open(method, path, headers, None, None, None))
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None,
+        query: Mapping[str, str] | None,
+        json_body: object | None,
+        form: Mapping[str, str] | None,
+    ) -> requests.Response:
+        try:
+            return self._session.request(
+                method,
+                self._upstream + path,
+                headers={"Accept-Encoding": "identity", "User-Agent": "forgejo-actions-proxy", **(headers or {})},
+                params=query,
+                json=json_body,
+                data=form,
+                timeout=(min(self._timeout, 10), self._timeout),
+                allow_redirects=False,
+                stream=True,
+            )
+        except requests.Timeout as error:
+            raise UpstreamTimeout(f"Forgejo did not answer within {self._timeout:g} s") from error
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise UpstreamUnexpected("Forgejo can't be reached, or closed the connection") from error
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _read(response: requests.Response, deadline: float) -> Answer:
+    body = bytearray()
+    try:
+        while chunk := response.raw.read1(CHUNK, decode_content=True):
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                raise UpstreamUnexpected(f"Forgejo's answer is larger than {BODY_LIMIT >> 20} MiB")
+            if time.monotonic() > deadline:
+                raise UpstreamTimeout("Forgejo did not finish its answer in time")
+        whole = response.headers.get("content-length")
+        if whole is not None and response.request.method != "HEAD" and response.raw.tell() != int(whole):
+            raise UpstreamUnexpected("Forgejo's answer ended early")
+    except TimeoutError as error:
+        raise UpstreamTimeout("Forgejo did not finish its answer in time") from error
+    except (HTTPError, OSError) as error:
+        raise UpstreamUnexpected("Forgejo's answer broke off") from error
+    finally:
+        _release(response)
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    cookies = tuple(response.raw.headers.getlist("set-cookie"))
+    return Answer(response.status_code, headers, bytes(body), cookies)
+
+
+def _release(response: requests.Response) -> None:
+    """Back to the pool when the body was read to its end, closed otherwise."""
+    response.raw.release_conn() if response.raw.closed else response.close()
