@@ -132,6 +132,7 @@ class Forgejo:
         if isinstance(answer, Stream):
             return Log(answer.status, kept, answer)
         if answer.status == 416:
+            kept.pop("content-length", None)  # that of Forgejo's message
             return Log(416, kept, None)
         raise _no_log(run, answer)
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from addon.errors import UpstreamTimeout, UpstreamUnexpected
 
@@ -168,17 +168,12 @@ def _read(response: requests.Response, deadline: float) -> Answer:
         whole = response.headers.get("content-length")
         if whole is not None and response.request.method != "HEAD" and response.raw.tell() != int(whole):
             raise UpstreamUnexpected("Forgejo's answer ended early")
-    except TimeoutError as error:
+    except (TimeoutError, ReadTimeoutError) as error:
         raise UpstreamTimeout("Forgejo did not finish its answer in time") from error
     except (HTTPError, OSError) as error:
         raise UpstreamUnexpected("Forgejo's answer broke off") from error
     finally:
-        _release(response)
+        response.close()  # one that was read to its end is back in the pool already
     headers = {name.lower(): value for name, value in response.headers.items()}
     cookies = tuple(response.raw.headers.getlist("set-cookie"))
     return Answer(response.status_code, headers, bytes(body), cookies)
-
-
-def _release(response: requests.Response) -> None:
-    """Back to the pool when the body was read to its end, closed otherwise."""
-    response.raw.release_conn() if response.raw.closed else response.close()

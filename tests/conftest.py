@@ -1,0 +1,66 @@
+"""A stand-in Forgejo of each version behind a real mitmdump, started once for all tests of that version."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from tests.double import Double
+from tests.support import Proxy, start_proxy
+
+VERSIONS = ("v7", "v11", "v13", "v15", "v16")
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One stand-in with the proxy before it."""
+
+    version: str
+    double: Double
+    proxy: Proxy
+
+    @property
+    def number(self) -> int:
+        """The major version."""
+        return int(self.version[1:])
+
+    @property
+    def world(self) -> Any:
+        """The stand-in's world, to prepare runs in."""
+        return self.double.world
+
+    def request(self, method: str, path: str, token: str | None = None, **kwargs: Any) -> requests.Response:
+        """A request through the proxy, with the caller's token."""
+        headers: Mapping[str, str] = {"Authorization": f"token {token}"} if token else {}
+        headers = {**headers, **kwargs.pop("headers", {})}
+        return requests.request(method, self.proxy.url + path, headers=headers, timeout=20, **kwargs)
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The stand-in of one version behind a real mitmdump; tests make repositories of their own in it."""
+    with Double(version=request.param) as double:
+        admin = double.world.admin
+        with start_proxy(double.url, admin=(admin.name, admin.password)) as proxy:
+            yield Target(request.param, double, proxy)
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test uses, on whatever worker."""
+    return f"{os.environ.get('PYTEST_XDIST_WORKER', 'w')}-{next(_numbers)}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one version stay on one worker, so each version's proxy is started once."""
+    for item in items:
+        version = getattr(item, "callspec", None) and item.callspec.params.get("target")  # type: ignore[attr-defined]
+        if version:
+            item.add_marker(pytest.mark.xdist_group(version))
