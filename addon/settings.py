@@ -1,11 +1,89 @@
-"""stand-in until the real one lands"""
-from dataclasses import dataclass
-@dataclass(frozen=True)
+"""The extension's options. Declared to mitmproxy as text, for it ignores a mistyped number in silence; checked here."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "actions_"
+# name: (default, help)
+OPTIONS: dict[str, tuple[str, str]] = {
+    "actions_default_attempt": ("1", "Which attempt's log is served when none is asked for: 1 or latest."),
+    "actions_collisions": (
+        "extension",
+        "Who answers runs/{x}/jobs and runs/{x}/logs, which Forgejo has itself since v16, where {x} is a database id: "
+        "extension ({x} is a run number) or native (Forgejo).",
+    ),
+    "actions_timeout": ("30", "Seconds that one request to Forgejo may take."),
+    "actions_threads": ("64", "Extension requests that are answered at once."),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
+    """Checked options. `upstream` is scheme, host and port of Forgejo; `timeout` is in seconds."""
+
     upstream: str
     default_attempt: str = "1"
     collisions: str = "extension"
-    timeout: float = 30
-    threads: int = 16
+    timeout: float = 30.0
+    threads: int = 64
+
+    def to_json(self) -> dict[str, Any]:
+        """For the application's start line."""
+        return asdict(self)
+
     @classmethod
-    def from_json(cls, value): return cls(**value)
+    def from_json(cls, value: Mapping[str, Any]) -> Settings:
+        """The inverse of to_json."""
+        return cls(**value)
+
+
+def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
+    """Settings from mitmproxy's `mode` and our options' texts. Raises ValueError with what to write instead."""
+    return Settings(
+        upstream=upstream(modes),
+        default_attempt=_one_of("actions_default_attempt", options, ("1", "latest")),
+        collisions=_one_of("actions_collisions", options, ("extension", "native")),
+        timeout=_number("actions_timeout", options, 1, 3600),
+        threads=int(_number("actions_threads", options, 4, 1000)),
+    )
+
+
+def upstream(modes: Iterable[str]) -> str:
+    """The reverse mode's target: `reverse:http://host:3000@0.0.0.0:8080` gives `http://host:3000`."""
+    targets = [mode.removeprefix("reverse:") for mode in modes if mode.startswith("reverse:")]
+    if len(targets) != 1 or len(list(modes)) != 1:
+        raise ValueError("mode must be one reverse mode, for example reverse:http://127.0.0.1:3000@127.0.0.1:8080")
+    url = targets[0].rpartition("@")[0] or targets[0]
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        raise ValueError(f"mode: reverse:{url} must be http:// or https:// with host and port, and no path")
+    return url.rstrip("/")
+
+
+def unknown(names: Iterable[str]) -> str | None:
+    """What to say of misspelt options; None when there are none."""
+    for name in sorted(names):
+        if name.startswith(PREFIX) and name not in OPTIONS:
+            near = difflib.get_close_matches(name, OPTIONS, n=1, cutoff=0.5)
+            advice = f"did you mean {near[0]}?" if near else f"the options are {', '.join(OPTIONS)}"
+            return f"unknown option {name}; {advice}"
+    return None
+
+
+def _one_of(name: str, options: Mapping[str, str], choices: tuple[str, ...]) -> str:
+    if options[name] not in choices:
+        raise ValueError(f"{name} is {options[name]!r}; write {' or '.join(choices)}")
+    return options[name]
+
+
+def _number(name: str, options: Mapping[str, str], least: int, most: int) -> float:
+    text = options[name]
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
+        raise ValueError(f"{name} is {text!r}; write a whole number from {least} to {most}")
+    return float(text)

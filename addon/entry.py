@@ -1,0 +1,10 @@
+"""What mitmproxy loads. Never edited: mitmproxy watches this file, and a broken reload would unload the addon."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from addon.proxy import ActionsExtension  # noqa: E402
+
+addons = [ActionsExtension()]
