@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Actions over REST in front of a Forgejo. Sets itself up, then runs. See `./run.sh help`.
+set -euo pipefail
+
+readonly here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here"
+
+usage() {
+    cat <<'TEXT'
+./run.sh [options]       serve, with mitmdump; options are mitmdump's
+./run.sh web [options]   the same in mitmweb, to look at requests while debugging
+./run.sh test [args]     run the tests; args are pytest's. --live: only those against real servers
+./run.sh help            this
+
+FORGEJO_URL                     Forgejo: scheme, host and port, as http://127.0.0.1:3000
+                                (without it, a demo Forgejo with sample runs is started)
+FORGEJO_ADMIN_USER              the account whose web session reads the pages
+FORGEJO_ADMIN_PASSWORD[_FILE]   its password, or a file that holds it
+FORGEJO_ADMIN_TOTP_SECRET       base32, if the account has a second factor
+LISTEN                          host:port or port to listen on; default 127.0.0.1:8080
+TEXT
+}
+
+main() {
+    case "${1:-serve}" in
+        help | -h | --help) usage ;;
+        test) set_up && run_tests "${@:2}" ;;
+        web) serve mitmweb --set web_open_browser=false "${@:2}" ;;
+        serve) serve mitmdump "${@:2}" ;;
+        -*) serve mitmdump "$@" ;;
+        *) fail "unknown command '$1'; see ./run.sh help" ;;
+    esac
+}
+
+fail() {
+    echo "run.sh: $*" >&2
+    exit 2
+}
+
+# --- set-up ---------------------------------------------------------------------------------------------------------
+
+# Prints a Python of 3.12 or later. Shims may exist for versions that don't, so each is asked.
+find_python() {
+    local candidate
+    for candidate in python3.13 python3.12 python3.14 python3 python \
+        "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9]*/bin/python3 \
+        /usr/local/bin/python3.1[2-9] /opt/*/bin/python3.1[2-9] "$HOME"/.local/share/uv/python/*/bin/python3; do
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then
+            "$candidate" -c 'import sys; print(sys.executable)'
+            return
+        fi
+    done
+    fail "needs Python 3.12 or later with venv: install python3.12 and python3.12-venv (or run: uv python install 3.12)"
+}
+
+# Makes .venv from requirements.lock, unless the one there was made from just this lock file.
+set_up() {
+    local stamp
+    stamp=$(cksum <requirements.lock)
+    [[ -f .venv/stamp && $(<.venv/stamp) == "$stamp" ]] && return
+    mkdir -p .mitm && exec 9>.mitm/set-up.lock
+    if command -v flock >/dev/null; then flock 9; fi
+    if [[ ! -f .venv/stamp || $(<.venv/stamp) != "$stamp" ]]; then
+        local python
+        python=$(find_python)
+        echo "run.sh: setting up .venv with $("$python" --version), once" >&2
+        rm -rf .venv
+        "$python" -m venv .venv
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
+            || fail "the packages of requirements.lock can't be installed (see above)"
+        echo "$stamp" >.venv/stamp
+    fi
+    exec 9>&-
+}
+
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+run_tests() {
+    local args=(-q -n 4)
+    if [[ ${1:-} == --live ]]; then
+        shift
+        [[ -n ${FORGEJO_LIVE_URL:-} ]] || fail "--live needs FORGEJO_LIVE_URL, FORGEJO_LIVE_ADMIN_USER and FORGEJO_LIVE_ADMIN_PASSWORD"
+        args=(-v tests/live)
+    fi
+    .venv/bin/python -m pytest "${args[@]}" "$@"
+}
+
+# --- serving --------------------------------------------------------------------------------------------------------
+
+serve() {
+    local program=$1
+    shift
+    local listen=${LISTEN:-127.0.0.1:8080}
+    [[ $listen == *:* ]] || listen=127.0.0.1:$listen
+    [[ $listen =~ ^[^/[:space:]]+:[0-9]{1,5}$ ]] || fail "LISTEN is '$LISTEN'; write host:port or port, as 127.0.0.1:8080"
+    set_up
+    link_options
+    if [[ -z ${FORGEJO_URL:-} ]]; then
+        exec .venv/bin/python -m tests.double.serve_demo "$listen" .venv/bin/"$program" --set "confdir=$here/.mitm" "$@"
+    fi
+    check_environment
+    exec .venv/bin/"$program" --set "confdir=$here/.mitm" --mode "reverse:${FORGEJO_URL%/}@$listen" "$@"
+}
+
+# mitmproxy reads only config.yaml of its confdir, and keeps its certificates there.
+link_options() {
+    mkdir -p .mitm
+    chmod 700 .mitm
+    ln -sfn ../mitm.yaml .mitm/config.yaml
+}
+
+check_environment() {
+    [[ $FORGEJO_URL =~ ^https?://[^/@[:space:]]+/?$ ]] \
+        || fail "FORGEJO_URL is '$FORGEJO_URL'; write scheme, host and port, without a path, as http://127.0.0.1:3000"
+    [[ -n ${FORGEJO_ADMIN_USER:-} ]] || fail "FORGEJO_ADMIN_USER is not set; name the account whose session reads the pages"
+    if [[ -n ${FORGEJO_ADMIN_PASSWORD_FILE:-} ]]; then
+        [[ -r $FORGEJO_ADMIN_PASSWORD_FILE ]] || fail "FORGEJO_ADMIN_PASSWORD_FILE is '$FORGEJO_ADMIN_PASSWORD_FILE', which can't be read"
+    elif [[ -z ${FORGEJO_ADMIN_PASSWORD:-} ]]; then
+        fail "set FORGEJO_ADMIN_PASSWORD_FILE or FORGEJO_ADMIN_PASSWORD for $FORGEJO_ADMIN_USER"
+    fi
+}
+
+main "$@"
