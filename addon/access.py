@@ -44,12 +44,11 @@ class Caller:
 class Grant:
     """Forgejo's yes: the repository by its present name, and what else its answer told.
 
-    `listed` says whether it listed runs (v12 and later); `number` and `details` are then those of the run asked for.
+    `listed` says whether this version lists runs (v12 and later), so that `details` of a run can be asked for.
     """
 
     repo: Repo
     listed: bool = False
-    number: int | None = None
     details: RunDetails | None = None
 
 
@@ -65,14 +64,14 @@ class Access:
         self._no_runs_route_until = 0.0
         self._lock = threading.Lock()
 
-    def read(self, caller: Caller, repo: Repo, number: int | None, workflow_id: str | None, detail: bool) -> Grant:
-        """May the caller read this repository's Actions?
+    def read(self, caller: Caller, repo: Repo, number: int | None = None) -> Grant:
+        """May the caller read this repository's Actions? With a run's `number` the answer tells of the run as well.
 
-        Asks for the run with `number`, else for the newest one (of `workflow_id`), so that the answer tells the run as
-        well; with a number and without `detail`, only whether it may. Raises Unauthorized, Forbidden or NotFound.
+        It never tells which run is the newest: some versions list the oldest first. Raises Unauthorized, Forbidden
+        or NotFound.
         """
         try:
-            return self._read_runs(caller, repo, number, workflow_id, detail)
+            return self._read_runs(caller, repo, number)
         except _RouteMissing:
             pass
         try:
@@ -96,7 +95,7 @@ class Access:
         return Grant(repo)
 
     def event(self, caller: Caller, repo: Repo, number: int) -> str | None:
-        """What triggered a run, from the newest tasks (v9 to v11, which have no list of runs); None if not among them."""
+        """What triggered a run, from the newest tasks (v9 to v11 list no runs); None if it is not among them."""
         try:
             answer, repo = self._ask(caller, repo, "/actions/tasks", query={"page": "1", "limit": "50"})
         except _RouteMissing:
@@ -104,16 +103,10 @@ class Access:
         events = (task.get("event") for task in _list_of_runs(answer) if task.get("run_number") == number)
         return next(events, None) or None
 
-    def _read_runs(
-        self, caller: Caller, repo: Repo, number: int | None, workflow_id: str | None, detail: bool
-    ) -> Grant:
+    def _read_runs(self, caller: Caller, repo: Repo, number: int | None) -> Grant:
         if time.monotonic() < self._no_runs_route_until:
             raise _RouteMissing
-        query = {"page": "1", "limit": "1"}
-        if number is not None:
-            query = {"run_number": str(number), **(query if detail else PAST_THE_END)}
-        elif workflow_id is not None:
-            query["workflow_id"] = workflow_id
+        query = PAST_THE_END if number is None else {"run_number": str(number), "page": "1", "limit": "1"}
         try:
             answer, repo = self._ask(caller, repo, "/actions/runs", query=query)
         except _RouteMissing:
@@ -121,9 +114,9 @@ class Access:
                 self._no_runs_route_until = time.monotonic() + RECHECK_AFTER
             raise
         runs = _list_of_runs(answer)
-        if not detail and number is not None:
-            return Grant(repo, listed=True, number=number)
-        return _grant(repo, runs, number, workflow_id)
+        if number is None:
+            return Grant(repo, listed=True)
+        return Grant(repo, listed=True, details=_details(runs, number))
 
     def _read_approximately(self, caller: Caller, repo: Repo) -> tuple[Mapping[str, Any], Repo]:
         """v7 and v8 have no API route that needs the Actions unit. The repository's object tells of the Code unit only;
@@ -163,7 +156,8 @@ class Access:
                 continue
             if (team.get("units_map") or {}).get("repo.actions", "none") not in enough:
                 raise Forbidden(
-                    f"a team of {repo} has no such right to Actions, and this Forgejo (before v9) can't tell whether yours has"
+                    f"a team of {repo} has no such right to Actions, and this Forgejo (before v9) can't tell "
+                    "whether yours has"
                 )
 
     def _ask(
@@ -192,19 +186,13 @@ class Access:
         raise _refusal(repo, answer)
 
 
-def _grant(repo: Repo, runs: list[Mapping[str, Any]], number: int | None, workflow_id: str | None) -> Grant:
-    """The grant with the run that was asked for, if it is the one that was answered."""
+def _details(runs: list[Mapping[str, Any]], number: int) -> RunDetails:
+    """What the API tells of the run that was asked for. Raises NotFound, or UpstreamUnexpected for another run."""
     if not runs:
-        if number is not None:
-            raise NotFound(f"no run {number}")
-        raise NotFound(f"{repo} has no run" + (f" with workflow_id={workflow_id}" if workflow_id else "s"))
-    found = runs[0]
-    index = found.get("index_in_repo")
-    if not isinstance(index, int) or index < 1 or number not in (None, index):
+        raise NotFound(f"no run {number}")
+    if runs[0].get("index_in_repo") != number:
         raise UpstreamUnexpected("Forgejo's API answered with another run")
-    if number is None and workflow_id is not None and found.get("workflow_id") != workflow_id:
-        return Grant(repo, listed=True)  # v12 to v14 ignore the filter
-    return Grant(repo, True, index, pages.run_details(found))
+    return pages.run_details(runs[0])
 
 
 def _list_of_runs(answer: Answer) -> list[Mapping[str, Any]]:

@@ -82,9 +82,7 @@ class AdminSession:
     def post(self, path: str, body: object) -> Answer:
         """A POST with a JSON body, and the CSRF token where the version wants one."""
         accept = {"Accept": "application/json"}
-        return self._retrying(
-            lambda s: self._transport.request("POST", path, accept | s.headers(), json_body=body)
-        )
+        return self._retrying(lambda s: self._transport.request("POST", path, accept | s.headers(), json_body=body))
 
     def stream(self, method: str, path: str, headers: Mapping[str, str]) -> Stream | Answer:
         """A text download: a Stream when it is one (200 or 206), the whole Answer when it is a message."""
@@ -210,6 +208,6 @@ class AdminSession:
             raise SignInFailed("signing in with a password is disabled (ENABLE_INTERNAL_SIGNIN)")
         if answer.status != 200:
             raise UpstreamUnexpected(f"Forgejo answered {answer.status} to the administrator's sign-in")
-        if b"flash-error" in answer.body or b'action="' in answer.body and LOGIN.encode() in answer.body:
+        if b"flash-error" in answer.body or (b'action="' in answer.body and LOGIN.encode() in answer.body):
             raise SignInFailed("wrong user name or password, or a captcha is required")
         raise SignInFailed("the account is not active, or may not sign in")

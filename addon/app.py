@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 
-import waitress
+import waitress.server
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -166,7 +166,7 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     start = json.loads(sys.stdin.readline())
     settings = Settings.from_json(start["settings"])
-    server = waitress.create_server(
+    server = waitress.server.create_server(
         create_app(build(settings), start["secret"]),
         host="127.0.0.1",
         port=0,

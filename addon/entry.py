@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from addon.proxy import ActionsExtension  # noqa: E402
+from addon.proxy import ActionsExtension
 
 addons = [ActionsExtension()]

@@ -212,7 +212,8 @@ def not_started(run: Run) -> NotFound:
     earlier = [each for each in run.detail.attempts or () if each.started_at is not None]
     if earlier:
         return NotFound(
-            f"{name} is not started: it waits for a rerun, and until that starts Forgejo hides the logs of earlier attempts"
+            f"{name} is not started: it waits for a rerun, and until that starts Forgejo hides the logs of earlier "
+            "attempts"
         )
     return NotFound(f"{name} is not started ({job.status}), so it has no log yet")
 

@@ -40,20 +40,22 @@ class ActionsExtension:
     def configure(self, updated: set[str]) -> None:
         """Checks the options; a wrong one stops the start with one line."""
         if message := settings.unknown(ctx.options.deferred):
-            raise exceptions.OptionsError(message)
+            raise exceptions.OptionsError(message)  # type: ignore[no-untyped-call]
         try:
-            self._settings = settings.parse(ctx.options.mode, {name: getattr(ctx.options, name) for name in settings.OPTIONS})
+            own = {name: getattr(ctx.options, name) for name in settings.OPTIONS}
+            self._settings = settings.parse(ctx.options.mode, own)
         except ValueError as error:
-            raise exceptions.OptionsError(str(error)) from None
+            raise exceptions.OptionsError(str(error)) from None  # type: ignore[no-untyped-call]
 
     async def running(self) -> None:
         """Starts the application, and says where everything is."""
         assert self._settings is not None
         self._supervisor = Supervisor(self._settings)
         await self._supervisor.start()
-        listening = ctx.master.addons.get("proxyserver").listen_addrs()
-        where = ", ".join(f"http://{host}:{port}" for host, port, *_ in listening)
-        print(f"actions extension {__version__}: listening on {where}, Forgejo is {self._settings.upstream}", file=sys.stderr, flush=True)
+        server = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
+        where = ", ".join(f"http://{host}:{port}" for host, port, *_ in server.listen_addrs())
+        line = f"actions extension {__version__}: listening on {where}, Forgejo is {self._settings.upstream}"
+        print(line, file=sys.stderr, flush=True)
 
     async def done(self) -> None:
         """Lets requests in flight finish, within a limit, and ends the application."""

@@ -106,11 +106,11 @@ class Service:
 
     def _may_read(self, query: Query, caller: Caller, timings: Timings, detail: bool = False) -> Grant:
         with timings.part("access"):
-            return self._access.read(caller, query.repo, query.run, query.workflow_id, detail)
+            return self._access.read(caller, query.repo, query.run if detail else None)
 
     def _run(self, query: Query, grant: Grant) -> Run:
         """The run that was asked for: by number, or the newest (of a workflow)."""
-        number = query.run or grant.number or self._latest(query, grant)
+        number = query.run or self._latest(query, grant)
         job = query.job if isinstance(query.job, int) and query.action != "rerun" else 0
         run = self._forgejo.run(grant.repo, number, job)
         if query.workflow_id is not None and run.workflow_id != query.workflow_id:
@@ -141,8 +141,7 @@ class Service:
             if grant.details is not None:
                 details = grant.details
             elif grant.listed:
-                found = self._access.read(caller, run.repo, run.number, None, detail=True)
-                details = found.details or RunDetails()
+                details = self._access.read(caller, run.repo, run.number).details or RunDetails()
             else:
                 details = RunDetails(event=self._access.event(caller, run.repo, run.number))
         return replace(run, details=details)

@@ -79,7 +79,13 @@ def start_proxy(
         config |= {"mode": [f"reverse:{upstream}@127.0.0.1:0"], "scripts": [str(ROOT / "addon/entry.py")]}
         Path(confdir, "config.yaml").write_text(yaml.safe_dump(config | dict(options or {})))
         process = subprocess.Popen(
-            [sys.executable, "-c", "from mitmproxy.tools.main import mitmdump; mitmdump()", "--set", f"confdir={confdir}"],
+            [
+                sys.executable,
+                "-c",
+                "from mitmproxy.tools.main import mitmdump; mitmdump()",
+                "--set",
+                f"confdir={confdir}",
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

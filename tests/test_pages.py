@@ -109,7 +109,12 @@ def test_the_list_needs_rows_or_a_placeholder() -> None:
     assert pages.first_run_in_list('<div class="run-list"><div class="empty-placeholder"></div></div>') is None
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
 def test_hostile_json_never_gets_past(value: Any) -> None:
     text = json.dumps({"state": value})
     with pytest.raises(UpstreamUnexpected):

@@ -58,7 +58,9 @@ def test_half_a_log_does_not_look_whole(target: Target, demo: Sample) -> None:
 def test_a_page_of_another_run_is_refused(target: Target, demo: Sample) -> None:
     """Whatever Forgejo shows for run 1 must be run 1."""
     other = f"{target.double.url}/{demo.repo.full_name}/actions/runs/3"
-    fault = Fault(match=rf"^GET /{demo.repo.full_name}/actions/runs/latest", kind="redirect", value=other.replace("demo", "other"))
+    fault = Fault(
+        match=rf"^GET /{demo.repo.full_name}/actions/runs/latest", kind="redirect", value=other.replace("demo", "other")
+    )
     target.double.faults.append(fault)
     version_that_asks_the_page = target.number < 12
     answer = target.request("GET", f"{demo.base}/latest/logs", demo.reader)
@@ -72,9 +74,7 @@ def test_upstream_down_and_slow(unique: str) -> None:
         demo = sample(double.world, unique)
         admin = double.world.admin
         header = {"Authorization": f"token {demo.reader}"}
-        with start_proxy(
-            double.url, admin=(admin.name, admin.password), options={"actions_timeout": "1"}
-        ) as proxy:
+        with start_proxy(double.url, admin=(admin.name, admin.password), options={"actions_timeout": "1"}) as proxy:
             url = f"{proxy.url}{demo.base}/1/logs"
             assert requests.get(url, headers=header, timeout=20).status_code == 200
             double.faults.append(Fault(match=r"^GET /api/v1/repos", kind="delay", value=3))

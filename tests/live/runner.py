@@ -121,7 +121,7 @@ def _job_name(payload: str) -> str:
     """The name of the one job in a task's workflow."""
     import yaml
 
-    (key, job), = yaml.safe_load(payload)["jobs"].items()
+    ((key, job),) = yaml.safe_load(payload)["jobs"].items()
     return str(job.get("name") or key)
 
 

@@ -51,7 +51,13 @@ def test_what_does_not_exist(live: Live) -> None:
 
 @pytest.mark.parametrize(
     ("role", "read", "write"),
-    [("stranger", 404, 404), (None, 404, 404), ("owner-issue", 403, 403), ("reader", 200, 403), ("owner-read", 200, 403)],
+    [
+        ("stranger", 404, 404),
+        (None, 404, 404),
+        ("owner-issue", 403, 403),
+        ("reader", 200, 403),
+        ("owner-read", 200, 403),
+    ],
 )
 def test_access(live: Live, role: str | None, read: int, write: int) -> None:
     assert live.request("GET", "1/logs", role).status_code == read

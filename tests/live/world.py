@@ -84,7 +84,9 @@ class LiveWorld:
         """One file on the default branch, or on a new branch made from it."""
         content = base64.b64encode(text.replace("{label}", self._label).replace("{{", "{").replace("}}", "}").encode())
         body = {"content": content.decode(), "message": message}
-        self._owner("POST", f"/repos/{self.repo}/contents/{path}", body | ({"new_branch": new_branch} if new_branch else {}))
+        self._owner(
+            "POST", f"/repos/{self.repo}/contents/{path}", body | ({"new_branch": new_branch} if new_branch else {})
+        )
 
     def task(self) -> Task:
         """The next job, as soon as there is one."""

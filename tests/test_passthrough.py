@@ -1,0 +1,213 @@
+"""Ordinary traffic: same bytes, streamed, also between extension requests on one connection; git included."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support import Proxy, start_proxy
+from tests.upstream import Upstream
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[Upstream, Proxy]]:
+    with Upstream() as upstream, start_proxy(upstream.url) as proxy:
+        yield upstream, proxy
+
+
+def raw(proxy: Proxy, request: bytes) -> bytes:
+    """What comes back for these bytes, to the end of the connection."""
+    host, port = proxy.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(request)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    return answer
+
+
+def test_a_request_arrives_as_it_was_sent(pair: tuple[Upstream, Proxy]) -> None:
+    upstream, proxy = pair
+    headers = (
+        ("Host", "forge.example:8443"), ("x-LOWER-Upper", "1"), ("X-Twice", "a"), ("X-Twice", "b"),
+        ("Cookie", "session=abc"), ("Authorization", "token xyz"), ("Accept-Encoding", "gzip"), ("Connection", "close"),
+    )  # fmt: skip
+    path = "/org/re%2Fpo//x/../y;z?a=%20b&a=c&&d"
+    text = f"GET {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers) + "\r\n"
+    answer = raw(proxy, text.encode())
+    seen = upstream.requests[-1]
+    assert (seen.method, seen.path, seen.header_list) == ("GET", path, headers)
+    assert b"x-lower: a\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n" in answer and answer.endswith(b"\r\n\r\nhello")
+
+
+def test_chunked_and_gzip_bodies(pair: tuple[Upstream, Proxy]) -> None:
+    upstream, proxy = pair
+    body = gzip.compress(b"pack" * 10000)
+    parts = (body[i : i + 100] for i in range(0, len(body), 100))
+    answer = requests.post(
+        f"{proxy.url}/x/git-upload-pack", data=parts, headers={"Content-Encoding": "gzip"}, timeout=10
+    )
+    assert answer.content == body == upstream.requests[-1].body
+
+
+@pytest.mark.parametrize("status", [204, 304, 404, 503])
+def test_bodiless_answers(pair: tuple[Upstream, Proxy], status: int) -> None:
+    _, proxy = pair
+    assert requests.get(f"{proxy.url}/status/{status}", timeout=10).status_code == status
+
+
+def test_head_and_expect(pair: tuple[Upstream, Proxy]) -> None:
+    _, proxy = pair
+    head = requests.head(f"{proxy.url}/x", timeout=10)
+    assert (head.headers["Content-Length"], head.content) == ("5", b"")
+    assert requests.put(f"{proxy.url}/x", data=b"abc", headers={"Expect": "100-continue"}, timeout=10).content == b"abc"
+
+
+def test_large_bodies_are_streamed(pair: tuple[Upstream, Proxy]) -> None:
+    _, proxy = pair
+    before = _peak_kilobytes(proxy.process.pid)
+    with requests.get(f"{proxy.url}/big/50", stream=True, timeout=30) as answer:
+        assert sum(map(len, answer.iter_content(1 << 20))) == 50 << 20
+    assert _upload(proxy, 50).endswith(str(50 << 20).encode())
+    assert _peak_kilobytes(proxy.process.pid) - before < 32 * 1024
+
+
+def test_events_arrive_when_sent(pair: tuple[Upstream, Proxy]) -> None:
+    """The first is there while the upstream has not sent the last."""
+    _, proxy = pair
+    moments = []
+    with requests.get(f"{proxy.url}/events", stream=True, timeout=10) as answer:
+        for event in answer.iter_content(None):
+            moments.append((time.monotonic(), event))
+    assert len(moments) == 3
+
+
+def test_ordinary_and_extension_requests_share_a_connection(pair: tuple[Upstream, Proxy]) -> None:
+    upstream, proxy = pair
+    with requests.Session() as session:
+        for _ in range(3):
+            assert session.get(f"{proxy.url}/ordinary", timeout=10).headers["X-Upstream"] == "yes"
+            bad = session.get(f"{proxy.url}/api/v1/repos/o/r/actions/runs/0/logs", timeout=10)
+            assert bad.status_code == 400 and "X-Upstream" not in bad.headers
+            head = session.head(f"{proxy.url}/api/v1/repos/o/r/actions/runs/0/logs", timeout=10)
+            assert head.status_code == 400
+    assert all("actions/runs" not in seen.path for seen in upstream.requests)
+
+
+def test_mitmproxys_own_pages_are_closed(pair: tuple[Upstream, Proxy]) -> None:
+    _, proxy = pair
+    answer = requests.get(f"{proxy.url}/cert/pem", headers={"Host": "mitm.it"}, timeout=10)
+    assert answer.headers["X-Upstream"] == "yes"
+
+
+def test_git_clone_and_push(tmp_path: Path) -> None:
+    bare = tmp_path / "srv" / "demo.git"
+    _git("init", "-q", "--bare", "-b", "main", str(bare))
+    _git("-C", str(bare), "config", "http.receivepack", "true")
+    with _git_server(bare.parent) as url, start_proxy(url) as proxy:
+        work = tmp_path / "work"
+        _git("clone", "-q", f"{proxy.url}/demo.git", str(work))
+        (work / "large.bin").write_bytes(os.urandom(8 << 20))
+        _git("-C", str(work), "add", ".")
+        _git("-C", str(work), "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "-m", "large")
+        _git("-C", str(work), "push", "-q", "origin", "HEAD:main")
+        again = tmp_path / "again"
+        _git("clone", "-q", "--depth", "1", "-b", "main", f"{proxy.url}/demo.git", str(again))
+        assert (again / "large.bin").read_bytes() == (work / "large.bin").read_bytes()
+
+
+def _git(*args: str) -> None:
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
+    subprocess.run(["git", *args], check=True, env=environment, capture_output=True, timeout=60)
+
+
+class _git_server:  # used as a context manager, as a function would be
+    """git's own HTTP backend, behind a small CGI server."""
+
+    def __init__(self, root: Path) -> None:
+        self._server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (_GitHandler,), {"root": root})
+        )
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _GitHandler(http.server.BaseHTTPRequestHandler):
+    root: Path
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        environment = {
+            **os.environ,
+            "GIT_PROJECT_ROOT": str(self.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+        }
+        done = subprocess.run(
+            ["git", "http-backend"], input=self._body(), env=environment, capture_output=True, check=True
+        )
+        head, _, body = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        self.send_response(int(headers.pop("Status", "200").split()[0]))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silence."""
+
+
+def _upload(proxy: Proxy, megabytes: int) -> bytes:
+    """The answer to an upload with a length, written in parts."""
+    host, port = proxy.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        head = f"PUT /count HTTP/1.1\r\nHost: x\r\nContent-Length: {megabytes << 20}\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode())
+        for _ in range(megabytes):
+            connection.sendall(bytes(1 << 20))
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    return answer
+
+
+def _peak_kilobytes(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    raise AssertionError("no VmHWM")

@@ -1,0 +1,130 @@
+"""The proxy fails closed: whatever is broken, an extension path is never answered by Forgejo in the extension's place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from tests.support import start_proxy
+from tests.upstream import Upstream
+
+PATH = "/api/v1/repos/org/repo/actions/runs/latest/logs"
+
+
+def test_a_lost_addon_is_a_503() -> None:
+    with Upstream() as upstream, start_proxy(upstream.url, options={"scripts": []}, listening=False) as proxy:
+        proxy.url = _listening_port(proxy.process.pid)
+        for path in (PATH, "//api/v1//repos/o/r/actions/runs/1/rerun", "/api/v1/repos/o/r/actions/runs/by-number/1"):
+            assert requests.get(proxy.url + path, timeout=10).status_code == 503
+        assert requests.get(proxy.url + "/ordinary", timeout=10).status_code == 200
+        assert [seen.path for seen in upstream.requests] == ["/ordinary"]
+
+
+def test_a_killed_application_comes_back() -> None:
+    with Upstream() as upstream, start_proxy(upstream.url) as proxy:
+        (child,) = _children(proxy.process.pid)
+        os.kill(child, signal.SIGKILL)
+        statuses: set[int] = set()
+
+        def recovered() -> bool:
+            answer = requests.get(f"{proxy.url}/api/v1/repos/org/repo/actions/runs/0/logs", timeout=10)
+            statuses.add(answer.status_code)
+            return answer.status_code == 400
+
+        _wait_until(recovered)
+        assert statuses <= {400, 502, 503}
+        assert upstream.requests == []
+
+
+def test_the_application_ends_with_the_proxy() -> None:
+    with Upstream() as upstream, start_proxy(upstream.url) as proxy:
+        (child,) = _children(proxy.process.pid)
+        proxy.process.kill()
+        proxy.process.wait()
+        _wait_until(lambda: not _alive(child))
+
+
+def test_a_graceful_stop() -> None:
+    with Upstream() as upstream, start_proxy(upstream.url) as proxy:
+        assert proxy.stop() == 0
+        assert "Traceback" not in proxy.log()
+
+
+def test_the_applications_port_grants_nothing() -> None:
+    with Upstream() as upstream, start_proxy(upstream.url) as proxy:
+        (child,) = _children(proxy.process.pid)
+        port = _listening_port(child)
+        for headers in ({}, {"X-Actions-Secret": "0" * 64}):
+            assert requests.get(port + PATH, headers=headers, timeout=10).status_code == 403
+        assert requests.get(proxy.url + PATH, headers={"X-Actions-Secret": "x"}, timeout=10).status_code != 403
+        assert all("X-Actions-Secret" not in seen.headers for seen in upstream.requests)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"actions_defualt_attempt": "1"}, "did you mean actions_default_attempt?"),
+        ({"actions_timeout": "soon"}, "a whole number from 1 to 3600"),
+        ({"mode": ["regular@127.0.0.1:0"]}, "mode must be one reverse mode"),
+    ],
+)
+def test_a_wrong_option_stops_the_start(options: dict[str, object], message: str) -> None:
+    with start_proxy("http://127.0.0.1:9", options=options, listening=False) as proxy:
+        assert proxy.process.wait(20) == 1
+        _wait_until(lambda: message in proxy.log())
+
+
+def test_native_setting_passes_colliding_paths_through() -> None:
+    with Upstream() as upstream, start_proxy(upstream.url, options={"actions_collisions": "native"}) as proxy:
+        base = f"{proxy.url}/api/v1/repos/org/repo/actions/runs"
+        assert requests.get(f"{base}/42/logs", timeout=10).headers["X-Upstream"] == "yes"
+        assert "X-Upstream" not in requests.get(f"{base}/0/summary", timeout=10).headers
+
+
+def _children(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True)
+    return [int(line) for line in found.stdout.split()]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _listening_port(pid: int) -> str:
+    """Where a process listens, from the kernel's table."""
+    found: list[str] = []
+
+    def look() -> bool:
+        found[:] = _listening(pid)
+        return bool(found)
+
+    _wait_until(look)
+    return f"http://127.0.0.1:{found[0]}"
+
+
+def _listening(pid: int) -> list[str]:
+    try:
+        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    except OSError:
+        return []
+    inodes = {link[8:-1] for link in links if link.startswith("socket:")}
+    with open(f"/proc/{pid}/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in list(table)[1:]]
+    return [str(int(row[1].rpartition(":")[2], 16)) for row in rows if row[3] == "0A" and row[9] in inodes]
+
+
+def _wait_until(condition: Callable[[], bool], patience: float = 20) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
