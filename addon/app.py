@@ -175,7 +175,7 @@ def main() -> None:
         channel_timeout=3600,
         expose_tracebacks=False,
     )
-    print(json.dumps({"port": server.effective_port}), flush=True)
+    print(json.dumps({"port": int(server.effective_port)}), flush=True)  # type: ignore[union-attr]
     threading.Thread(target=_end_with_parent, daemon=True).start()
     server.run()
 

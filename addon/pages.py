@@ -58,7 +58,7 @@ def run_link(path: str) -> RunLink:
 
 def run_page(html: str) -> RunPage:
     """The page of one job of a run. `view` is None up to v12, whose page is a shell."""
-    node = Selector(html).css("#repo-action-view")
+    node = Selector(html, type="html").css("#repo-action-view")
     if not node or "data-workflow-name" not in node[0].attrib:
         raise UpstreamUnexpected("Forgejo's run page has no #repo-action-view")
     attributes = node[0].attrib
@@ -75,7 +75,7 @@ def run_page(html: str) -> RunPage:
 
 def first_run_in_list(html: str) -> RunLink | None:
     """The newest run of a list page; None when the list is empty."""
-    page = Selector(html)
+    page = Selector(html, type="html")
     lists = page.css(".run-list")
     if not lists:
         if page.css(".empty-placeholder"):
@@ -159,7 +159,7 @@ def _detail(index: int, current: Mapping[str, Any]) -> JobDetail:
 
 
 def _attempt(attempt: Mapping[str, Any]) -> Attempt:
-    times = Selector(attempt["time_since_started_html"] or " ").css("relative-time::attr(datetime)")
+    times = Selector(attempt["time_since_started_html"] or " ", type="html").css("relative-time::attr(datetime)")
     return Attempt(int(attempt["number"]), status(attempt["status"]), time(times.get()))
 
 

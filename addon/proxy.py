@@ -49,7 +49,7 @@ class ActionsExtension:
 
     async def running(self) -> None:
         """Starts the application, and says where everything is."""
-        assert self._settings is not None
+        assert self._settings is not None  # noqa: S101  # configure has run
         self._supervisor = Supervisor(self._settings)
         await self._supervisor.start()
         server = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]

@@ -1,0 +1,92 @@
+"""Answers in the forms that Forgejo gives them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from flask import Response
+
+JSON = "application/json;charset=utf-8"
+SECURITY = {"X-Content-Type-Options": "nosniff"}
+
+
+def text(status: int, message: str, media_type: str = "text/plain; charset=utf-8") -> Response:
+    """A plain line."""
+    return Response(f"{message}\n", status, SECURITY, content_type=media_type)
+
+
+def not_found(as_page: str | None) -> Response:
+    """A web page that is not there: HTML for who accepts it, else one line in Forgejo's own media type."""
+    if as_page is not None:
+        return Response(as_page, 404, content_type="text/html; charset=utf-8")
+    return text(404, "Not found.", "text/plain;charset=utf-8")
+
+
+def document(value: Any, status: int = 200, api: bool = False) -> Response:
+    """JSON as Go writes it."""
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for plain, escaped in (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")):
+        body = body.replace(plain, escaped)
+    return Response(body + "\n", status, SECURITY if api else {}, content_type=JSON)
+
+
+def page(html: str, status: int = 200) -> Response:
+    return Response(html, status, content_type="text/html; charset=utf-8")
+
+
+def redirect(location: str, status: int = 303, method: str = "GET") -> Response:
+    names = {303: "See Other", 307: "Temporary Redirect"}
+    if method not in ("GET", "HEAD"):
+        answer = Response("", status, {"Location": location})
+        del answer.headers["Content-Type"]
+        return answer
+    body = f'<a href="{location}">{names[status]}</a>.\n\n'
+    return Response(body, status, {"Location": location}, content_type="text/html; charset=utf-8")
+
+
+def range_of(header: str, size: int) -> tuple[int, int] | None:
+    """Start and stop of the only range asked for; None for the whole. Raises ValueError when there is no overlap."""
+    unit, _, ranges = header.partition("=")
+    if unit.strip() != "bytes" or not ranges or "," in ranges:
+        return None
+    first, dash, last = ranges.strip().partition("-")
+    if not dash or not (first or last):
+        raise ValueError(header)
+    if not first:
+        return max(size - int(last), 0), size
+    if int(first) >= size or (last and int(last) < int(first)):
+        raise ValueError(header)
+    return int(first), min(int(last) + 1, size) if last else size
+
+
+def log_file(log: Any, name: str, wanted: str, headers: dict[str, str]) -> Response:
+    """A log as a download, whole or in part."""
+    size = log.size
+    base = {
+        "Accept-Ranges": "bytes",
+        "Access-Control-Expose-Headers": "Content-Disposition",
+        "Content-Disposition": _disposition(name),
+        "Content-Type": "text/plain; charset=utf-8",
+        **SECURITY,
+        **headers,
+    }
+    try:
+        part = range_of(wanted, size) if wanted else None
+    except ValueError:
+        answer = text(416, "invalid range: failed to overlap")
+        answer.headers["Content-Range"] = f"bytes */{size}"
+        return answer
+    start, stop = part or (0, size)
+    if part:
+        base["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return Response(log.read(start, stop), 206 if part else 200, {**base, "Content-Length": str(stop - start)})
+
+
+def _disposition(name: str) -> str:
+    return f"attachment; filename=\"{name}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def attachment(name: str, data: bytes, media_type: str = "application/zip") -> Response:
+    return Response(data, 200, {"Content-Disposition": _disposition(name), **SECURITY}, content_type=media_type)

@@ -1,0 +1,247 @@
+"""The JSON state of a run's page."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from tests.double.model import Job, Run, Status, Step, Task
+from tests.double.people import People
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks: the sub-path of links, the texts of a language, and the rights to Actions."""
+
+    sub: str
+    texts: Mapping[str, str]
+    writes: bool
+    administers: bool
+
+
+class StepOutOfRangeError(Exception):
+    """Forgejo panics: an HTML page with status 500."""
+
+
+class LogMissingError(Exception):
+    """The log's file is not there."""
+
+
+def duration(seconds: int) -> str:
+    """As Go prints it, negative ones too: 1h2m3s, -5s."""
+    sign, rest = ("-" if seconds < 0 else ""), abs(seconds)
+    hours, minutes = rest // 3600, rest % 3600 // 60
+    text = f"{rest % 60}s"
+    if hours or minutes:
+        text = f"{minutes}m{text}"
+    if hours:
+        text = f"{hours}h{text}"
+    return sign + text
+
+
+def took(started: int, stopped: int, done: bool, now: int) -> int:
+    """Seconds between two times, or until now; 0 for what never started."""
+    return 0 if not started else (stopped if done else now) - started
+
+
+def run_seconds(world: People, run: Run) -> int:
+    """The run's duration with that of earlier attempts."""
+    return run.previous_duration + took(run.started, run.stopped, run.status.done, world.now())
+
+
+def job_seconds(world: People, job: Job) -> int:
+    if job.task is None:
+        return 0
+    done = job.status.done
+    return took(job.started, job.stopped + (job.clock_skew if done else 0), done, world.now())
+
+
+def relative_time(seconds: int) -> str:
+    """The element for a moment; `-` for none."""
+    if not seconds:
+        return "-"
+    moment = time.gmtime(seconds)
+    exact, readable = (time.strftime(form, moment) for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S +00:00"))
+    return (
+        f'<relative-time prefix="" tense="past" datetime="{exact}" data-tooltip-content '
+        f'data-tooltip-interactive="true">{readable}</relative-time>'
+    )
+
+
+def repo_link(run: Run, sub: str) -> str:
+    return f"{sub}/{run.repo.full_name}"
+
+
+def ref_link(run: Run, sub: str) -> str:
+    if run.ref.startswith("#"):
+        return f"{repo_link(run, sub)}/pulls/{run.ref[1:]}"
+    return f"{repo_link(run, sub)}/src/branch/{quote(run.ref)}"
+
+
+def all_steps(task: Task) -> list[Step]:
+    """The task's steps between the two that Forgejo makes up: what came before the first, and after the last."""
+    skew, rows = task.job.clock_skew, task.log.rows if task.log else 0
+    real = [
+        Step(
+            step.name,
+            step.status,
+            step.started + skew if step.started else 0,
+            step.stopped + skew if step.stopped else 0,
+            step.log_index,
+            step.log_length,
+        )
+        for step in task.steps
+    ]
+    first = Step("Set up job", Status.RUNNING, task.started, 0, 0, rows)
+    stopped = task.stopped + skew if task.stopped else 0
+    if real and (real[0].status.has_run or real[0].status is Status.RUNNING):
+        first.status, first.stopped, first.log_length = Status.SUCCESS, real[0].started, real[0].log_index
+    elif task.status.done:
+        first.status, first.stopped = task.status, stopped
+    last = Step("Complete job")
+    if task.status.done:
+        ran = [step for step in real if step.status.has_run]
+        index = ran[-1].log_index + ran[-1].log_length if ran else first.log_length
+        started = ran[-1].stopped if ran else 0
+        last = Step("Complete job", task.status, started, stopped, index, rows - index)
+    return [first, *real, last]
+
+
+def waiting_text(job: Job, viewer: Viewer) -> str:
+    """Why the job does not run yet, else its status."""
+    if job.status is Status.WAITING:
+        labels = list(job.spec.runs_on)
+        return viewer.texts["wait_label" if len(labels) == 1 else "wait_labels"].format(html.escape(", ".join(labels)))
+    return viewer.texts[job.status]
+
+
+def state(world: People, run: Run, job: Job, task: Task | None, viewer: Viewer) -> dict[str, Any]:
+    """`state` of the view: the run and one job of it, at an attempt's task."""
+    version = world.version
+    current: dict[str, Any] = {"title": job.name}
+    if version.details_list:
+        current["details"] = [waiting_text(job, viewer)]
+    else:
+        current["detail"] = viewer.texts[job.status]
+    current["steps"] = [
+        {
+            "summary": step.name,
+            "duration": duration(took(step.started, step.stopped, step.status.done, world.now())),
+            "status": step.status.value,
+        }
+        for step in (all_steps(task) if task else ())
+    ]
+    if version.attempts:
+        current["allAttempts"] = _attempts(world, job, viewer)
+    return {"run": _run(world, run, viewer), "currentJob": current}
+
+
+def _attempts(world: People, job: Job, viewer: Viewer) -> list[dict[str, Any]] | None:
+    version = world.version
+    if job.task is None and not version.attempt_at_creation:
+        return None
+    entries = []
+    if job.task is None:
+        number = max(job.attempt, 1)
+        entry: dict[str, Any] = {"number": number, "time_since_started_html": viewer.texts["not_started"]}
+        entries.append({**entry, "status": job.status.value, "status_diagnostics": [waiting_text(job, viewer)]})
+    for task in reversed(job.tasks):
+        entry = {"number": task.attempt, "time_since_started_html": relative_time(task.started)}
+        entry["status"] = task.status.value
+        if version.details_list:
+            entry["status_diagnostics"] = [viewer.texts[task.status]]
+        entries.append(entry)
+    return entries
+
+
+def _run(world: People, run: Run, viewer: Viewer) -> dict[str, Any]:
+    version, texts = world.version, viewer.texts
+    done = run.done if version.attempts else run.status.done
+    unfinished = any(not job.status.done for job in run.jobs) if version.details_list else not run.status.done
+    valid = not (version.rerun_guards and run.pre_execution_error)
+    state: dict[str, Any] = {"link": f"{repo_link(run, viewer.sub)}/actions/runs/{run.index}", "title": run.title}
+    if version.title_html:
+        state["titleHTML"] = html.escape(run.title).replace("&quot;", "&#34;")
+    state["status"] = run.status.value
+    if version.description:
+        state["description"] = _description(run, viewer)
+    state["canCancel"] = unfinished and viewer.writes
+    state["canApprove"] = False
+    state["canRerun"] = run.status.done and viewer.writes and valid
+    state["canDeleteArtifact"] = run.status.done and viewer.writes
+    if version.native_jobs:
+        state["canDelete"] = run.status.done and viewer.administers
+    state["done"] = done
+    state["jobs"] = [
+        {
+            "id": job.id,
+            "name": job.name,
+            "status": job.status.value,
+            "canRerun": job.status.done and viewer.writes and valid,
+            "duration": duration(job_seconds(world, job)),
+        }
+        for job in run.jobs
+    ]
+    branch: dict[str, Any] = {"name": run.ref, "link": ref_link(run, viewer.sub)}
+    if version.knows_deleted_branches:
+        branch["isDeleted"] = run.ref in run.repo.deleted_branches
+    commit: dict[str, Any] = {"localeWorkflow": texts["workflow"]}
+    if version.description:
+        commit["localeAllRuns"] = texts["all_runs"]
+    else:
+        commit = {"localeCommit": texts["commit"], "localePushedBy": texts["pushed_by"], **commit}
+    commit["shortSHA"] = run.sha[:10]
+    commit["link"] = f"{repo_link(run, viewer.sub)}/commit/{run.sha}"
+    commit["pusher"] = {"displayName": run.actor.name, "link": f"{viewer.sub}/{run.actor.name}"}
+    commit["branch"] = branch
+    state["commit"] = commit
+    if version.attempts:
+        state["preExecutionError"] = run.pre_execution_error
+    if version.native_jobs:
+        state["preExecutionWarnings"] = None
+    return state
+
+
+def _description(run: Run, viewer: Viewer) -> str:
+    commit = f'<a href="{repo_link(run, viewer.sub)}/commit/{run.sha}">{run.sha[:10]}</a>'
+    if run.scheduled:
+        return f"{viewer.texts['scheduled']}: {commit}"
+    actor = f'<a href="{viewer.sub}/{run.actor.name}">{run.actor.name}</a>'
+    return f"{viewer.texts['commit']} {commit} {viewer.texts['pushed_by']} {actor}"
+
+
+def step_logs(
+    world: People, task: Task | None, cursors: Sequence[Mapping[str, Any]], viewer: Viewer
+) -> list[dict[str, Any]]:
+    """`logs.stepsLog`. Raises StepOutOfRangeError and LogMissingError."""
+    if task is None:
+        return []
+    steps, found = all_steps(task), []
+    for cursor in cursors:
+        if not cursor.get("expanded"):
+            continue
+        index, position = int(cursor.get("step", 0)), int(cursor.get("cursor", 0))
+        if not 0 <= index < len(steps):
+            raise StepOutOfRangeError
+        step = steps[index]
+        if task.expired and not world.version.expiry_is_guarded:
+            raise LogMissingError
+        if task.expired:
+            lines = [{"index": 1, "message": viewer.texts["expired"], "timestamp": float(task.updated)}]
+            found.append(_step_log(index, position, lines if position == 0 else [], step))
+            continue
+        lines = []
+        for number in range(max(position, 0), step.log_length if task.log else 0):
+            assert task.log is not None
+            moment, text = task.log.row(step.log_index + number)
+            lines.append({"index": number + 1, "message": text, "timestamp": moment})
+        found.append(_step_log(index, position, lines, step))
+    return found
+
+
+def _step_log(index: int, position: int, lines: list[dict[str, Any]], step: Step) -> dict[str, Any]:
+    return {"step": index, "cursor": position + len(lines), "lines": lines, "started": step.started}
