@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from addon.errors import UpstreamTimeout, UpstreamUnexpected
 
-BODY_LIMIT = 32 * 1024 * 1024
+BODY_LIMIT = 8 * 1024 * 1024
 CHUNK = 64 * 1024
 
 

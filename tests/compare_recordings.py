@@ -24,7 +24,14 @@ SERVER_ERA = 1_795_000_000  # some weeks after the runner's clock
 TAIL = ["\x1b[32mgreen\x1b[0m ünïcödé ✓", "::group::pack", 'tab\tand <b>html</b> & "quotes"']
 SETTING_UP = {"build": "setting up build", "test": "setting up test"}
 CUT = "…cut…"
-HEADERS = ("Content-Type", "Location", "Content-Disposition", "Content-Range", "Accept-Ranges", "X-Content-Type-Options")
+HEADERS = (
+    "Content-Type",
+    "Location",
+    "Content-Disposition",
+    "Content-Range",
+    "Accept-Ranges",
+    "X-Content-Type-Options",
+)
 # Values that no two servers share, or that have no bearing on Actions.
 VOLATILE = {
     "avatar_url", "email", "event_payload", "handle", "size", "ssh_url", "version", "wiki_clone_url", "wiki_ssh_url",
@@ -262,7 +269,9 @@ def _menu(selector: Selector) -> list[str]:
 def pager_link(link: Any) -> str:
     """Its state and target; the order of the query does not matter."""
     path, _, query = link.attrib.get("href", "").partition("?")
-    return " ".join([path, *sorted(query.split("&")), *sorted({"active", "disabled"} & set(link.attrib["class"].split()))])
+    return " ".join(
+        [path, *sorted(query.split("&")), *sorted({"active", "disabled"} & set(link.attrib["class"].split()))]
+    )
 
 
 def plain(value: Any, key: str = "", status: str = "") -> Any:
@@ -370,7 +379,9 @@ def main() -> int:
         return 2
     folders = sorted(path for path in Path(sys.argv[1]).iterdir() if path.is_dir())
     failed = False
-    for folder in sorted(folders, key=lambda path: float(path.name.lstrip("v").rsplit(".", path.name.count(".") - 1)[0])):
+    for folder in sorted(
+        folders, key=lambda path: float(path.name.lstrip("v").rsplit(".", path.name.count(".") - 1)[0])
+    ):
         for line in replay(folder):
             failed = True
             print(line)

@@ -113,9 +113,9 @@ class Double:
         seen = Recorded(environ["REQUEST_METHOD"], raw, query, environ["raw.headers"], label)
         self.requests.append(seen)
 
-        def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+        def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             seen.status = int(status.split(" ", 1)[0])
-            start(status, headers)
+            return start(status, headers)
 
         asked = f"{seen.method} {raw}" + (f"?{query}" if query else "")
         fault = faults.take(self.faults, asked)
@@ -166,7 +166,8 @@ def _application(double: Double) -> Flask:
     def no_route(error: object) -> Response:
         if request.environ["double.path"].startswith("/api/"):
             return api.no_route()
-        return g.context.not_found()
+        ctx: Context = g.context
+        return ctx.not_found()
 
     @app.after_request
     def after(response: Response) -> Response:
