@@ -1,7 +1,8 @@
 """Replays recorded exchanges of real Forgejo servers against the stand-in: python -m tests.compare_recordings DIR.
 
 DIR holds a folder per server version, and in it a JSON file per exchange, replayed in the order of their names. What
-differs is printed: status, headers, and of each body what a reader of it relies on.
+differs is printed: status, headers, and of each body what a reader of it relies on. The product's parsers read both
+answers as well, and must make the same of them.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import requests
 from parsel import Selector
 
+from addon import pages
+from addon.errors import UpstreamUnexpected
 from tests.double import Double, JobSpec, Repo, Run, World
 
 RUNNER_CLOCK = 17_935_344_000_000_007  # 2026-11-01T12:00:00.0000007Z, in ticks
@@ -331,7 +335,47 @@ def compare(exchange: Exchange, answer: requests.Response) -> list[str]:
         length = exchange.headers.get("Content-Length")
         if length != answer.headers.get("Content-Length") and "zip" not in exchange.headers["Content-Type"]:
             found.append(f"Content-Length: recorded is {length}, found is {answer.headers.get('Content-Length')}")
-    return [*found, *bodies(exchange, answer)]
+    parsed = [] if exchange.body.endswith(CUT) else [read(exchange, exchange.body), read(exchange, answer.text)]
+    return [*found, *bodies(exchange, answer), *(differences(*parsed, "parsed") if parsed else ())]
+
+
+def read(exchange: Exchange, body: str) -> Any:
+    """What the product's parsers make of a body: the model without moments, a refusal's text, or None if not theirs."""
+    path, _, _ = exchange.request["path"].partition("?")
+    if exchange.status == 307:
+        return _comparable(pages.run_link(exchange.headers["Location"].removeprefix("http://forgejo.test")))
+    if exchange.status != 200 or body.endswith(CUT):
+        return None
+    try:
+        if 'id="repo-action-view"' in body:
+            return _comparable(_run(path, pages.run_page(body)))
+        if body.startswith('{"state"'):
+            return _comparable(_run(path, pages.RunPage("", None, json.loads(body), None)))
+        if path.endswith("/actions") and not path.startswith("/api/"):
+            return _comparable(pages.first_run_in_list(body))
+        if "/actions/runs" in path and body.startswith('{"workflow_runs"'):
+            return [_comparable(pages.run_details(run)) for run in json.loads(body)["workflow_runs"]]
+        if path.endswith("/artifacts"):
+            return _comparable(pages.artifact_list(json.loads(body)))
+    except UpstreamUnexpected as refusal:
+        return refusal.message
+    return None
+
+
+def _run(path: str, page: pages.RunPage) -> Any:
+    if page.view is None:
+        return page
+    link, job = pages.run_link(path), re.search(r"/jobs/(\d+)", path)
+    return pages.run(link.repo, link.number, int(job[1]) if job else 0, page, page.view)
+
+
+def _comparable(value: Any) -> Any:
+    """Plain values; moments and durations only tell whether they are known."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _comparable(getattr(value, each.name)) for each in fields(value) if each.name != "view"}
+    if isinstance(value, tuple):
+        return [_comparable(each) for each in value]
+    return type(value).__name__ if isinstance(value, float | datetime) else value
 
 
 def bodies(exchange: Exchange, answer: requests.Response) -> list[str]:
@@ -357,7 +401,7 @@ def replay(folder: Path) -> list[str]:
     exchanges = load(folder)
     rebuilt = Rebuilt(exchanges, "v" + folder.name.lstrip("v").partition(".")[0])
     found: list[str] = []
-    agree = 0
+    agree = parsed = 0
     with rebuilt.double:
         client = Client(rebuilt)
         for exchange in exchanges:
@@ -368,8 +412,9 @@ def replay(folder: Path) -> list[str]:
                 client.ask(again)
             disagreements = compare(exchange, client.ask(exchange))
             agree += not disagreements
+            parsed += isinstance(read(exchange, exchange.body), dict | list)
             found += [f"  {folder.name} {exchange.name}: {each}" for each in disagreements]
-    print(f"{folder.name}: {len(exchanges)} exchanges, {agree} agree")
+    print(f"{folder.name}: {len(exchanges)} exchanges, {agree} agree; {parsed} read by the parsers")
     return found
 
 

@@ -71,7 +71,7 @@ class Double:
         if self._server is None:
             self._server = Server(self._answer, self._port)
             self._port = int(self._server.server_address[1])
-            threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+            threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
 
     def stop(self) -> None:
