@@ -91,7 +91,7 @@ serve() {
     local program=$1
     shift
     local listen=${LISTEN:-127.0.0.1:8080}
-    [[ $listen == *:* ]] || listen=127.0.0.1:$listen
+    [[ ! $listen =~ ^[0-9]+$ ]] || listen=127.0.0.1:$listen
     [[ $listen =~ ^[^/[:space:]]+:[0-9]{1,5}$ ]] || fail "LISTEN is '$LISTEN'; write host:port or port, as 127.0.0.1:8080"
     set_up
     link_options

@@ -22,6 +22,9 @@ SECRET_HEADER = "X-Actions-Secret"
 MARK = ":rocket:"
 PASSED_MARK = ":arrow_right:"
 DRAIN_SECONDS = 5.0
+# How long a request waits for an application that is being started.
+START_SECONDS = 5.0
+PAUSE = 0.05
 
 
 class ActionsExtension:
@@ -59,21 +62,21 @@ class ActionsExtension:
 
     async def done(self) -> None:
         """Lets requests in flight finish, within a limit, and ends the application."""
-        for _ in range(int(DRAIN_SECONDS / 0.05)):
+        for _ in range(int(DRAIN_SECONDS / PAUSE)):
             if not self._in_flight:
                 break
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(PAUSE)
         if self._supervisor is not None:
             await self._supervisor.stop()
 
-    def requestheaders(self, flow: http.HTTPFlow) -> None:
+    async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Readdresses an extension request; streams the body of any other."""
         if flow.response or flow.error or not flow.live:
             return
         collisions = self._settings.collisions if self._settings else "extension"
         if routes.is_ours(flow.request.path, collisions):
             flow.response = _unavailable(flow.request.method)
-            if self._readdress(flow):
+            if await self._readdress(flow):
                 flow.response = None
                 flow.request.stream = True
             return
@@ -96,9 +99,9 @@ class ActionsExtension:
         self._in_flight.discard(flow.id)
         flow.request.headers.pop(SECRET_HEADER, None)
 
-    def _readdress(self, flow: http.HTTPFlow) -> bool:
+    async def _readdress(self, flow: http.HTTPFlow) -> bool:
         """Sends the request to the application, with its target and Host as they came. False if there is none."""
-        address = self._supervisor.address if self._supervisor else None
+        address = await self._application()
         if self._supervisor is None or address is None:
             return False
         request = flow.request
@@ -110,6 +113,14 @@ class ActionsExtension:
         flow.comment = "answered by the Actions extension"
         self._in_flight.add(flow.id)
         return True
+
+    async def _application(self) -> tuple[str, int] | None:
+        """Where the application listens; waits a little for one that is being started."""
+        for _ in range(int(START_SECONDS / PAUSE)):
+            if self._supervisor is not None and self._supervisor.address is not None:
+                return self._supervisor.address
+            await asyncio.sleep(PAUSE)
+        return None
 
 
 def _unavailable(method: str) -> http.Response:

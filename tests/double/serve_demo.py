@@ -33,7 +33,8 @@ def main() -> int:
     if _open(host, int(port)):
         print(f"run.sh: {listen} is taken; set LISTEN to another port, as LISTEN=8081 ./run.sh", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where SIGINT came ignored, as for a job in the background
+        signal.signal(number, _interrupt)
     demo = Demo()
     double = demo.start()
     environment = os.environ | {"FORGEJO_ADMIN_USER": ADMIN_USER, "FORGEJO_ADMIN_PASSWORD": ADMIN_PASSWORD}
@@ -48,6 +49,8 @@ def main() -> int:
     except KeyboardInterrupt:
         return 0
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not leave the proxy behind
+            signal.signal(number, signal.SIG_IGN)
         proxy.terminate()
         proxy.wait()
         demo.stop()

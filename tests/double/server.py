@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import threading
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from tests.double.versions import VERSIONS
 from tests.double.world import World
 
 CHUNKED_FROM = 2048
+COMPRESSED_UP_TO = 8 * 1024 * 1024
 assert native  # imported for its routes
 
 
@@ -52,7 +54,7 @@ class Double:
         self.requests: list[Recorded] = []
         self._port = port
         self._server: Server | None = None
-        self._flask = _application(self)
+        self._flask = _application()
 
     @property
     def version(self) -> str:
@@ -139,7 +141,9 @@ class Double:
         return ctx
 
 
-def _application(double: Double) -> Flask:
+@functools.cache
+def _application() -> Flask:
+    """One for all stand-ins: what differs between them comes with the request."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
@@ -149,9 +153,9 @@ def _application(double: Double) -> Flask:
 
     @app.before_request
     def before() -> Response | None:
-        double.world.lock.acquire()
-        g.locked = True
-        ctx = g.context = request.environ["double.context"]
+        ctx: Context = request.environ["double.context"]
+        ctx.world.lock.acquire()
+        g.context = ctx
         path = request.environ["double.path"]
         if path.startswith("/api/"):
             return None
@@ -175,22 +179,26 @@ def _application(double: Double) -> Flask:
         response.headers["X-Frame-Options"] = "SAMEORIGIN"
         for cookie in g.context.set_cookies.values():
             response.headers.add("Set-Cookie", cookie)
-        if "Content-Length" not in response.headers or response.is_sequence:
-            _encode(double, response)
+        _encode(g.context, response)
         return response
 
     @app.teardown_request
     def teardown(error: BaseException | None) -> None:
-        if g.pop("locked", False):
-            double.world.lock.release()
+        if "context" in g:
+            g.context.world.lock.release()
 
     return app
 
 
-def _encode(double: Double, response: Response) -> None:
-    """Compressed if the settings and the client want it; long answers come in chunks, without a length."""
+def _encode(ctx: Context, response: Response) -> None:
+    """Compressed if the settings and the client want it; long pages come in chunks, without a length."""
+    size = response.content_length or 0
+    wanted = ctx.settings.gzip and "gzip" in request.headers.get("Accept-Encoding", "")
+    compressed = wanted and response.status_code == 200 and size <= COMPRESSED_UP_TO
+    if not (response.is_sequence or compressed):
+        return
     data = response.get_data()
-    if double.settings.gzip and data and "gzip" in request.headers.get("Accept-Encoding", ""):
+    if compressed and data:
         data = gzip.compress(data)
         response.headers["Content-Encoding"] = "gzip"
         response.headers["Vary"] = "Accept-Encoding"

@@ -63,6 +63,8 @@ def find_run(repo: Repo, index: str, missing: int = 404) -> Run:
 
 def find_job(run: Run, index: str) -> Job:
     """An index past the end is job 0."""
+    if not run.jobs:
+        raise AnsweredError(answers.text(404, "Not Found"))
     wanted = number(index)
     return run.jobs[wanted if 0 <= wanted < len(run.jobs) else 0]
 
