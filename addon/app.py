@@ -177,7 +177,27 @@ def main() -> None:
     )
     print(json.dumps({"port": int(server.effective_port)}), flush=True)  # type: ignore[union-attr]
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_tell_collisions, args=(settings,), daemon=True).start()
     server.run()
+
+
+def _tell_collisions(settings: Settings) -> None:
+    """Says who answers the paths that Forgejo has itself since v16: a client must not take one for the other."""
+    try:
+        answer = Transport(settings.upstream, settings.timeout, 1).request("GET", "/api/v1/version")
+        version = str(answer.json()["version"])
+    except (ApiError, KeyError, TypeError):
+        return  # it is not up yet, or no Forgejo; requests will say so
+    major = version.partition(".")[0]
+    if not major.isdigit() or int(major) < routes.COLLISIONS_SINCE:
+        return
+    means = {"extension": "a run number, answered here", "native": "a database id, answered by Forgejo"}
+    log.warning(
+        "Forgejo %s has runs/{x}/jobs and runs/{x}/logs itself; with actions_collisions: %s, {x} is %s",
+        version,
+        settings.collisions,
+        means[settings.collisions],
+    )
 
 
 def _end_with_parent() -> None:

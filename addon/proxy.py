@@ -59,6 +59,8 @@ class ActionsExtension:
         where = ", ".join(f"http://{host}:{port}" for host, port, *_ in server.listen_addrs())
         line = f"actions extension {__version__}: listening on {where}, Forgejo is {self._settings.upstream}"
         print(line, file=sys.stderr, flush=True)
+        if web := getattr(ctx.master, "web_url", None):  # mitmweb logs it below the verbosity of mitm.yaml
+            print(f"mitmweb: {web}", file=sys.stderr, flush=True)
 
     async def done(self) -> None:
         """Lets requests in flight finish, within a limit, and ends the application."""

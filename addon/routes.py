@@ -28,6 +28,7 @@ METHODS: dict[str, str] = {
 }
 # Forgejo has routes of these names since v16, where {x} is a database id.
 COLLIDING = frozenset({"jobs", "logs"})
+COLLISIONS_SINCE = 16
 # Parameters that are credentials: Forgejo's API takes them on every path.
 CREDENTIALS = frozenset({"token", "access_token", "sudo"})
 PARAMETERS = {

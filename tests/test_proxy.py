@@ -11,6 +11,8 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from tests.double import Double
+from tests.sample import sample
 from tests.support import start_proxy
 from tests.upstream import Upstream
 
@@ -39,7 +41,7 @@ def test_a_killed_application_comes_back() -> None:
 
         _wait_until(recovered)
         assert statuses <= {400, 502, 503}
-        assert upstream.requests == []
+        assert {seen.path for seen in upstream.requests} <= {"/api/v1/version"}
 
 
 def test_the_application_ends_with_the_proxy() -> None:
@@ -85,6 +87,33 @@ def test_native_setting_passes_colliding_paths_through() -> None:
         base = f"{proxy.url}/api/v1/repos/org/repo/actions/runs"
         assert requests.get(f"{base}/42/logs", timeout=10).headers["X-Upstream"] == "yes"
         assert "X-Upstream" not in requests.get(f"{base}/0/summary", timeout=10).headers
+
+
+@pytest.mark.parametrize("setting", ["extension", "native"])
+def test_before_v16_and_later_the_start_says_who_answers(setting: str) -> None:
+    with Double(version="v16") as double, start_proxy(double.url, options={"actions_collisions": setting}) as proxy:
+        _wait_until(lambda: f"actions_collisions: {setting}" in proxy.log())
+
+
+def test_native_answers_pass_through_byte_for_byte() -> None:
+    """In the native setting a database id is Forgejo's own business, and by-number stays the extension's."""
+    with (
+        Double(version="v16") as double,
+        start_proxy(
+            double.url,
+            admin=(double.world.admin.name, double.world.admin.password),
+            options={"actions_collisions": "native"},
+        ) as proxy,
+    ):
+        demo = sample(double.world, "native")
+        headers = {"Authorization": f"token {demo.reader}"}
+        path = f"{demo.base}/{demo.runs['green'].id}/jobs"
+        direct = requests.get(double.url + path, headers=headers, timeout=10)
+        through = requests.get(proxy.url + path, headers=headers, timeout=10)
+        assert (through.status_code, through.content) == (direct.status_code, direct.content)
+        assert direct.json()[0]["name"] == "build"
+        ours = requests.get(f"{proxy.url}{demo.base}/by-number/1/jobs", headers=headers, timeout=10)
+        assert ours.json()["total_count"] == 4
 
 
 def _children(pid: int) -> list[int]:
