@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from tests.double import Double
+from tests.sample import Sample, sample
 from tests.support import Proxy, start_proxy
 
 VERSIONS = ("v7", "v11", "v13", "v15", "v16")
@@ -56,6 +57,12 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
 def unique() -> str:
     """A name that no other test uses, on whatever worker."""
     return f"{os.environ.get('PYTEST_XDIST_WORKER', 'w')}-{next(_numbers)}"
+
+
+@pytest.fixture
+def demo(target: Target, unique: str) -> Sample:
+    """A repository with runs of each kind, for one test."""
+    return sample(target.world, unique)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

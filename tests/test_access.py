@@ -10,11 +10,6 @@ from tests.conftest import Target
 from tests.sample import Sample, sample
 
 
-@pytest.fixture
-def demo(target: Target, unique: str) -> Sample:
-    return sample(target.world, unique)
-
-
 def session_requests(target: Target, demo: Sample) -> list[object]:
     """What the administrator's session was used for on this test's repository."""
     return [seen for seen in target.double.requests_by_session() if demo.repo.full_name in seen.path]

@@ -17,11 +17,6 @@ from tests.sample import Sample, sample
 from tests.support import start_proxy
 
 
-@pytest.fixture
-def demo(target: Target, unique: str) -> Sample:
-    return sample(target.world, unique)
-
-
 def logins(double: Double) -> int:
     return sum(seen.method == "POST" and seen.path.endswith("/user/login") for seen in double.requests)
 

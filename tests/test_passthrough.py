@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from tests.support import Proxy, start_proxy
-from tests.upstream import Upstream
+from tests.upstream import Upstream, request_body
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ class _GitHandler(http.server.BaseHTTPRequestHandler):
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
         }
         done = subprocess.run(
-            ["git", "http-backend"], input=self._body(), env=environment, capture_output=True, check=True
+            ["git", "http-backend"], input=request_body(self), env=environment, capture_output=True, check=True
         )
         head, _, body = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
@@ -177,16 +177,6 @@ class _GitHandler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     do_POST = do_GET
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
 
     def log_message(self, format: str, *args: object) -> None:
         """Silence."""

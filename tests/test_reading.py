@@ -7,7 +7,7 @@ import pytest
 from addon import __version__
 from tests.conftest import Target
 from tests.double import JobSpec
-from tests.sample import Sample, sample
+from tests.sample import Sample
 
 RUN_FIELDS = {
     "id", "run_number", "display_title", "status", "conclusion", "done", "event", "workflow_id", "head_branch",
@@ -18,11 +18,6 @@ JOB_FIELDS = {
     "index", "id", "run_id", "run_number", "name", "status", "conclusion", "attempt", "attempts", "started_at",
     "completed_at", "duration_seconds", "needs", "runs_on", "steps", "html_url", "logs_url",
 }  # fmt: skip
-
-
-@pytest.fixture
-def demo(target: Target, unique: str) -> Sample:
-    return sample(target.world, unique)
 
 
 def test_latest(target: Target, demo: Sample) -> None:

@@ -6,12 +6,7 @@ import pytest
 
 from tests.conftest import Target
 from tests.double import Fault, JobSpec
-from tests.sample import Sample, sample
-
-
-@pytest.fixture
-def demo(target: Target, unique: str) -> Sample:
-    return sample(target.world, unique)
+from tests.sample import Sample
 
 
 def test_a_whole_run(target: Target, demo: Sample) -> None:

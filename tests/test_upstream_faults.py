@@ -15,11 +15,6 @@ PAGE = r"^(GET|POST) /{repo}/actions/runs"
 LOG = r"^GET /{repo}/.*/logs"
 
 
-@pytest.fixture
-def demo(target: Target, unique: str) -> Sample:
-    return sample(target.world, unique)
-
-
 @pytest.mark.parametrize("where", [PROBE, PAGE, LOG])
 @pytest.mark.parametrize(
     ("kind", "value", "statuses"),

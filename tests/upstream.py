@@ -50,6 +50,18 @@ class Upstream:
         self._server.server_close()
 
 
+def request_body(handler: http.server.BaseHTTPRequestHandler) -> bytes:
+    """The body of the request that a handler has read the head of."""
+    if handler.headers.get("Transfer-Encoding") != "chunked":
+        return handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+    body = b""
+    while size := int(handler.rfile.readline(), 16):
+        body += handler.rfile.read(size)
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return body
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     seen: list[Seen]
@@ -59,7 +71,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if kind == "count":
             self._count()
             return
-        body = self._body()
+        body = request_body(self)
         self.seen.append(Seen(self.command, self.path, tuple(self.headers.items()), body))
         if kind == "big":
             self._big(int(argument))
@@ -111,16 +123,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            body = b""
-            while size := int(self.rfile.readline(), 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-            return body
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def log_message(self, format: str, *args: object) -> None:
         """Silence."""
