@@ -24,7 +24,10 @@ TEXT
 main() {
     case "${1:-serve}" in
         help | -h | --help) usage ;;
-        test) set_up && run_tests "${@:2}" ;;
+        test)
+            set_up
+            run_tests "${@:2}"
+            ;;
         web) serve mitmweb --set web_open_browser=false "${@:2}" ;;
         serve) serve mitmdump "${@:2}" ;;
         -*) serve mitmdump "$@" ;;
@@ -44,7 +47,8 @@ find_python() {
     local candidate
     for candidate in python3.13 python3.12 python3.14 python3 python \
         "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9]*/bin/python3 \
-        /usr/local/bin/python3.1[2-9] /opt/*/bin/python3.1[2-9] "$HOME"/.local/share/uv/python/*/bin/python3; do
+        /usr/local/bin/python3.1[2-9] /opt/*/bin/python3.1[2-9] \
+        "$(uv python find '>=3.12' 2>/dev/null || true)"; do
         if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then
             "$candidate" -c 'import sys; print(sys.executable)'
             return
@@ -53,24 +57,33 @@ find_python() {
     fail "needs Python 3.12 or later with venv: install python3.12 and python3.12-venv (or run: uv python install 3.12)"
 }
 
-# Makes .venv from requirements.lock, unless the one there was made from just this lock file.
+# Makes .venv from requirements.lock, unless the one there was made here from just this lock file.
 set_up() {
-    local stamp
-    stamp=$(cksum <requirements.lock)
-    [[ -f .venv/stamp && $(<.venv/stamp) == "$stamp" ]] && return
-    mkdir -p .mitm && exec 9>.mitm/set-up.lock
-    if command -v flock >/dev/null; then flock 9; fi
-    if [[ ! -f .venv/stamp || $(<.venv/stamp) != "$stamp" ]]; then
-        local python
-        python=$(find_python)
+    is_set_up && return
+    local python
+    python=$(find_python)
+    mkdir -p .mitm
+    exec 9>.mitm/set-up.lock
+    "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' # one at a time; the lock is the open file's, so it stays
+    if ! is_set_up; then
         echo "run.sh: setting up .venv with $("$python" --version), once" >&2
         rm -rf .venv
         "$python" -m venv .venv
         .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
             || fail "the packages of requirements.lock can't be installed (see above)"
-        echo "$stamp" >.venv/stamp
+        stamp >.venv/stamp
     fi
     exec 9>&-
+}
+
+# The last thing that set-up writes, so an interrupted one is done again.
+is_set_up() {
+    [[ -x .venv/bin/python && -f .venv/stamp && $(<.venv/stamp) == "$(stamp)" ]]
+}
+
+# A .venv can't be moved: its scripts name the folder.
+stamp() {
+    echo "$here $(cksum <requirements.lock)"
 }
 
 # --- tests ----------------------------------------------------------------------------------------------------------
@@ -93,9 +106,12 @@ serve() {
     local listen=${LISTEN:-127.0.0.1:8080}
     [[ ! $listen =~ ^[0-9]+$ ]] || listen=127.0.0.1:$listen
     [[ $listen =~ ^[^/[:space:]]+:[0-9]{1,5}$ ]] || fail "LISTEN is '$LISTEN'; write host:port or port, as 127.0.0.1:8080"
+    [[ -n ${FORGEJO_URL:-} || -z ${FORGEJO_ADMIN_USER:-} ]] || fail "FORGEJO_ADMIN_USER is set, but FORGEJO_URL is not; set both, or neither for the demo"
     set_up
     link_options
     if [[ -z ${FORGEJO_URL:-} ]]; then
+        # The demo has an account of its own; nothing of a real one may reach it.
+        unset FORGEJO_ADMIN_PASSWORD_FILE FORGEJO_ADMIN_TOTP_SECRET
         exec .venv/bin/python -m tests.double.serve_demo "$listen" .venv/bin/"$program" --set "confdir=$here/.mitm" "$@"
     fi
     check_environment
@@ -110,7 +126,7 @@ link_options() {
 }
 
 check_environment() {
-    [[ $FORGEJO_URL =~ ^https?://[^/@[:space:]]+/?$ ]] \
+    [[ $FORGEJO_URL =~ ^https?://[^/@?#[:space:]]+/?$ ]] \
         || fail "FORGEJO_URL is '$FORGEJO_URL'; write scheme, host and port, without a path, as http://127.0.0.1:3000"
     [[ -n ${FORGEJO_ADMIN_USER:-} ]] || fail "FORGEJO_ADMIN_USER is not set; name the account whose session reads the pages"
     if [[ -n ${FORGEJO_ADMIN_PASSWORD_FILE:-} ]]; then

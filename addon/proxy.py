@@ -18,13 +18,17 @@ from addon import __version__, routes, settings
 from addon.supervisor import Supervisor
 
 SECRET_HEADER = "X-Actions-Secret"
-# mitmweb shows it, and the net in mitm.yaml lets through only what is marked. A client can't set it.
+# The net in mitm.yaml blocks every extension path without it. A client can't set it.
+HANDLED = "actions-extension"
+# Shown by mitmweb.
 MARK = ":rocket:"
 PASSED_MARK = ":arrow_right:"
 DRAIN_SECONDS = 5.0
 # How long a request waits for an application that is being started.
 START_SECONDS = 5.0
 PAUSE = 0.05
+# The largest request body that is read before an answer made here.
+MOST_BODY = 65536
 
 
 class ActionsExtension:
@@ -46,9 +50,12 @@ class ActionsExtension:
             raise exceptions.OptionsError(message)  # type: ignore[no-untyped-call]
         try:
             own = {name: getattr(ctx.options, name) for name in settings.OPTIONS}
-            self._settings = settings.parse(ctx.options.mode, own)
+            parsed = settings.parse(ctx.options.mode, own)
         except ValueError as error:
             raise exceptions.OptionsError(str(error)) from None  # type: ignore[no-untyped-call]
+        if self._supervisor is not None and parsed != self._settings:  # changed in mitmweb; the application has the old
+            raise exceptions.OptionsError("the Actions extension's options change by a restart only")  # type: ignore[no-untyped-call]
+        self._settings = parsed
 
     async def running(self) -> None:
         """Starts the application, and says where everything is."""
@@ -77,14 +84,12 @@ class ActionsExtension:
             return
         collisions = self._settings.collisions if self._settings else "extension"
         if routes.is_ours(flow.request.path, collisions):
-            flow.response = _unavailable(flow.request.method)
-            if await self._readdress(flow):
-                flow.response = None
-                flow.request.stream = True
-            return
-        if routes.is_ours(flow.request.path):
-            flow.marked = PASSED_MARK
-        flow.request.stream = True
+            await self._take(flow)
+        else:
+            if routes.is_ours(flow.request.path):
+                flow.marked = PASSED_MARK
+            flow.request.stream = True
+        flow.metadata[HANDLED] = "handled"
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Streams every answer. The secret is taken out of what mitmweb shows and saves."""
@@ -100,6 +105,15 @@ class ActionsExtension:
         """A request has failed, or its client has left."""
         self._in_flight.discard(flow.id)
         flow.request.headers.pop(SECRET_HEADER, None)
+
+    async def _take(self, flow: http.HTTPFlow) -> None:
+        """Gives the request to the application, or an error: never to Forgejo."""
+        flow.response = _unavailable(flow.request.method)
+        if await self._readdress(flow):
+            _drop_body(flow.request)
+            flow.response = None
+        elif _is_large(flow.request):  # mitmproxy would want to stream it, and can't beside an answer: it would hang
+            flow.kill()
 
     async def _readdress(self, flow: http.HTTPFlow) -> bool:
         """Sends the request to the application, with its target and Host as they came. False if there is none."""
@@ -123,6 +137,19 @@ class ActionsExtension:
                 return self._supervisor.address
             await asyncio.sleep(PAUSE)
         return None
+
+
+def _drop_body(request: http.Request) -> None:
+    """No route takes a body. It is thrown away as it comes, so that nobody can fill memory or disk with one."""
+    if request.headers.pop("Content-Length", None) or request.headers.pop("Transfer-Encoding", None):
+        request.headers.pop("Transfer-Encoding", None)
+        request.headers["Content-Length"] = "0"
+    request.stream = lambda _: []
+
+
+def _is_large(request: http.Request) -> bool:
+    length = request.headers.get("Content-Length", "0")
+    return "Transfer-Encoding" in request.headers or not length.isdigit() or int(length) > MOST_BODY
 
 
 def _unavailable(method: str) -> http.Response:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "addon.app")
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0
-# One that ran so long before it ended starts again at once.
+# One that ran so long before it ended starts again after the first pause.
 STABLE_AFTER = 30.0
 START_TIMEOUT = 20.0
 
@@ -65,15 +65,18 @@ class Supervisor:
                 self.address = None
                 await self._end()
                 first.set()
-            pause = FIRST_PAUSE if time.monotonic() - started > STABLE_AFTER else min(pause * 2, LAST_PAUSE)
+            if time.monotonic() - started > STABLE_AFTER:
+                pause = FIRST_PAUSE
             log.error("actions extension: the application has ended; it is started again in %.1f s", pause)
             await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_PAUSE)
 
     async def _run(self, first: asyncio.Event) -> None:
         """One life of the application, from its start to its end."""
         pipe = asyncio.subprocess.PIPE
+        # A group of its own: Ctrl-C reaches mitmproxy only, which lets requests in flight finish first.
         process = self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=pipe, stdout=pipe, cwd=ROOT
+            *self._command, stdin=pipe, stdout=pipe, cwd=ROOT, start_new_session=True
         )
         assert process.stdin is not None and process.stdout is not None
         start = {"settings": self._settings.to_json(), "secret": self.secret}
