@@ -113,7 +113,7 @@ class ActionsExtension:
             _drop_body(flow.request)
             flow.response = None
         elif _is_large(flow.request):  # mitmproxy would want to stream it, and can't beside an answer: it would hang
-            flow.kill()
+            flow.kill()  # type: ignore[no-untyped-call]
 
     async def _readdress(self, flow: http.HTTPFlow) -> bool:
         """Sends the request to the application, with its target and Host as they came. False if there is none."""
@@ -140,16 +140,20 @@ class ActionsExtension:
 
 
 def _drop_body(request: http.Request) -> None:
-    """No route takes a body. It is thrown away as it comes, so that nobody can fill memory or disk with one."""
-    if request.headers.pop("Content-Length", None) or request.headers.pop("Transfer-Encoding", None):
-        request.headers.pop("Transfer-Encoding", None)
-        request.headers["Content-Length"] = "0"
+    """No route takes a body. It is thrown away as it comes, so that nobody can fill memory or disk with one.
+
+    The application gets a chunked body with nothing in it, which ends when the client's ends: mitmproxy would leave
+    a connection hanging on which the answer came first.
+    """
+    if "Transfer-Encoding" in request.headers or request.headers.get("Content-Length", "0") != "0":
+        request.headers.pop("Content-Length", None)
+        request.headers["Transfer-Encoding"] = "chunked"
     request.stream = lambda _: []
 
 
 def _is_large(request: http.Request) -> bool:
     length = request.headers.get("Content-Length", "0")
-    return "Transfer-Encoding" in request.headers or not length.isdigit() or int(length) > MOST_BODY
+    return "Transfer-Encoding" in request.headers or not length.isdecimal() or int(length) > MOST_BODY
 
 
 def _unavailable(method: str) -> http.Response:

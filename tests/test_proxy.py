@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
+from mitmproxy import http
+from mitmproxy.test import tflow
 
+import addon.proxy
 from tests.double import Double
 from tests.sample import sample
-from tests.support import start_proxy
+from tests.support import raw, start_proxy
 from tests.upstream import Upstream
 
 PATH = "/api/v1/repos/org/repo/actions/runs/latest/logs"
@@ -22,8 +29,17 @@ PATH = "/api/v1/repos/org/repo/actions/runs/latest/logs"
 def test_a_lost_addon_is_a_503() -> None:
     with Upstream() as upstream, start_proxy(upstream.url, options={"scripts": []}, listening=False) as proxy:
         proxy.url = _listening_port(proxy.process.pid)
-        for path in (PATH, "//api/v1//repos/o/r/actions/runs/1/rerun", "/api/v1/repos/o/r/actions/runs/by-number/1"):
-            assert requests.get(proxy.url + path, timeout=10).status_code == 503
+        for path, host in (
+            (PATH, "x"),
+            (PATH, "a/b"),
+            (PATH, "a?b"),
+            ("//api/v1//repos/o/r/actions/runs/1/rerun", "x"),
+            ("/api/v1/repos/o/r/actions/runs/by-number/1", "x"),
+            ("/%61pi/v1/repos/o/r/actions/runs/latest", "x"),
+            ("/api/v1/repos/o/r/actions/runs/l%61test/rerun", "a?b"),
+        ):
+            text = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            assert raw(proxy, text.encode()).startswith(b"HTTP/1.1 503 "), (path, host)
         assert requests.get(proxy.url + "/ordinary", timeout=10).status_code == 200
         assert [seen.path for seen in upstream.requests] == ["/ordinary"]
 
@@ -31,6 +47,7 @@ def test_a_lost_addon_is_a_503() -> None:
 def test_a_killed_application_comes_back() -> None:
     with Upstream() as upstream, start_proxy(upstream.url) as proxy:
         (child,) = _children(proxy.process.pid)
+        requests.get(f"{proxy.url}/ordinary", timeout=10)  # an error logged during mitmproxy's start would end it
         os.kill(child, signal.SIGKILL)
         statuses: set[int] = set()
 
@@ -41,7 +58,46 @@ def test_a_killed_application_comes_back() -> None:
 
         _wait_until(recovered)
         assert statuses <= {400, 502, 503}
-        assert {seen.path for seen in upstream.requests} <= {"/api/v1/version"}
+        assert {seen.path for seen in upstream.requests} <= {"/api/v1/version", "/ordinary"}
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 3000000", "Transfer-Encoding: chunked"])
+def test_a_large_body_is_thrown_away(head: str) -> None:
+    with Upstream() as upstream, start_proxy(upstream.url) as proxy:
+        assert raw(proxy, _large(head)).startswith(b"HTTP/1.1 400 ")
+        with requests.Session() as session:  # nor does it leave the connection hanging
+            for _ in range(3):
+                rerun = f"{proxy.url}/api/v1/repos/org/repo/actions/runs/0/rerun"
+                assert session.post(rerun, data=bytes(3_000_000), timeout=10).status_code == 400
+                assert session.get(f"{proxy.url}/ordinary", timeout=10).headers["X-Upstream"] == "yes"
+        assert "Traceback" not in proxy.log()
+        assert all("runs/0" not in seen.path for seen in upstream.requests)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "killed", "body"),
+    [
+        ("GET", {}, False, True),
+        ("HEAD", {}, False, False),
+        ("POST", {"Content-Length": "9"}, False, True),
+        ("POST", {"Content-Length": "65537"}, True, True),
+        ("POST", {"Content-Length": "many"}, True, True),
+        ("POST", {"Transfer-Encoding": "chunked"}, True, True),
+    ],
+)
+def test_without_an_application(
+    monkeypatch: pytest.MonkeyPatch, method: str, headers: dict[str, str], killed: bool, body: bool
+) -> None:
+    """A 503; to a large body mitmproxy can't give one, and would hang if it tried."""
+    monkeypatch.setattr(addon.proxy, "START_SECONDS", 0)
+    flow = tflow.tflow()
+    flow.request = http.Request.make(method, "http://forge" + PATH)
+    flow.request.headers.update(headers)
+    asyncio.run(addon.proxy.ActionsExtension().requestheaders(flow))
+    assert (flow.error is not None) == killed and not flow.request.stream
+    assert flow.response is not None and flow.response.status_code == 503
+    assert flow.response.headers["Retry-After"] == "1" and "X-Actions-Extension" in flow.response.headers
+    assert bool(flow.response.content) == body and int(flow.response.headers["Content-Length"]) > 0
 
 
 def test_the_application_ends_with_the_proxy() -> None:
@@ -114,6 +170,40 @@ def test_native_answers_pass_through_byte_for_byte() -> None:
         assert direct.json()[0]["name"] == "build"
         ours = requests.get(f"{proxy.url}{demo.base}/by-number/1/jobs", headers=headers, timeout=10)
         assert ours.json()["total_count"] == 4
+
+
+def test_a_stop_lets_requests_finish() -> None:
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.set()
+            time.sleep(1)
+            self.send_error(404)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silence."""
+
+    asked = threading.Event()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    with start_proxy(f"http://127.0.0.1:{server.server_address[1]}") as proxy, ThreadPoolExecutor() as pool:
+        (child,) = _children(proxy.process.pid)
+        assert os.getpgid(child) != os.getpgid(proxy.process.pid)  # Ctrl-C reaches a whole group
+        asked.clear()
+        answer = pool.submit(requests.get, proxy.url + PATH, timeout=20)
+        assert asked.wait(10)
+        assert proxy.stop() == 0
+        assert "X-Actions-Extension" in answer.result().headers
+        assert not _alive(child)
+    server.shutdown()
+    server.server_close()
+
+
+def _large(head: str) -> bytes:
+    """A request whose body is larger than what mitmproxy would buffer."""
+    size = 3_000_000
+    body = bytes(size) if head.startswith("Content-Length") else b"%x\r\n%s\r\n0\r\n\r\n" % (size, bytes(size))
+    path = "/api/v1/repos/org/repo/actions/runs/0/rerun"
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n\r\n".encode() + body
 
 
 def _children(pid: int) -> list[int]:
