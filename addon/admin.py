@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
 
 from addon.credentials import Credentials, totp
-from addon.errors import SignInFailed, UpstreamUnexpected
+from addon.errors import ApiError, Busy, SignInFailed, UpstreamTimeout, UpstreamUnexpected
+from addon.limits import PATIENCE
 from addon.transport import Answer, Stream, Transport
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 LOGIN = "/user/login"
 SECOND_FACTOR = "/user/two_factor"
 FIRST_BACKOFF, LAST_BACKOFF = 2.0, 60.0
+# While Forgejo itself fails, which ends without the operator.
+LAST_BACKOFF_OF_UPSTREAM = 10.0
 SIGNED_IN_MARKER = b"/user/logout"
 # Where Forgejo sends an account that must act before it may do anything else.
 MUST_ACT = {
@@ -70,7 +73,7 @@ class AdminSession:
         self._credentials = credentials
         self._lock = threading.Lock()
         self._session: Session | None = None
-        self._refusal: SignInFailed | None = None
+        self._refusal: ApiError | None = None
         self._retry_at = 0.0
         self._backoff = FIRST_BACKOFF
 
@@ -137,19 +140,32 @@ class AdminSession:
 
     def _renewed(self, stale: Session | None) -> Session:
         """A session that is not `stale`; of many threads that ask, one signs in and the rest wait for it."""
-        with self._lock:
+        if not self._lock.acquire(timeout=PATIENCE):
+            raise Busy("the proxy is still signing in to Forgejo", 5)
+        try:
             current = self._session
             if current is not None and (stale is None or current.cookies != stale.cookies):
                 return current
             if self._refusal is not None and time.monotonic() < self._retry_at:
-                raise self._refusal
+                # A copy: one that is raised again and again would grow by a traceback each time.
+                raise type(self._refusal)(self._refusal.message, self._refusal.headers)
             self._session = None
-            try:
-                self._session = self._sign_in(self._credentials())
-            except SignInFailed as refusal:
-                raise self._refused(refusal.message) from None
+            self._session = self._signed_in()
             self._refusal, self._backoff = None, FIRST_BACKOFF
             return self._session
+        finally:
+            self._lock.release()
+
+    def _signed_in(self) -> Session:
+        """A new session. Any failure is remembered, so that those who wait don't all try in turn."""
+        try:
+            return self._sign_in(self._credentials())
+        except SignInFailed as refusal:
+            raise self._refused(refusal.message) from None
+        except (UpstreamUnexpected, UpstreamTimeout) as failure:
+            self._refusal, self._retry_at = failure, time.monotonic() + min(self._backoff, LAST_BACKOFF_OF_UPSTREAM)
+            self._backoff = min(self._backoff * 2, LAST_BACKOFF_OF_UPSTREAM)
+            raise type(failure)(failure.message) from failure
 
     def _keep(self, session: Session, answer: Answer) -> None:
         """Takes over a new CSRF token, unless another thread has renewed the session meanwhile."""

@@ -12,6 +12,8 @@ import logging
 import os
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Callable, Mapping
 
 import waitress.server
@@ -21,8 +23,9 @@ from werkzeug.exceptions import HTTPException
 from addon import __version__, credentials, render, routes
 from addon.access import HEADERS, PARAMETERS, Access, Caller
 from addon.admin import AdminSession
-from addon.errors import ApiError, Forbidden
+from addon.errors import ApiError, Busy, Forbidden
 from addon.forgejo import Forgejo
+from addon.limits import PATIENCE, RETRY_AFTER
 from addon.service import Service, Timings
 from addon.settings import Settings
 from addon.transport import Transport
@@ -30,13 +33,22 @@ from addon.transport import Transport
 log = logging.getLogger("addon")
 
 SECRET_HEADER = "X-Actions-Secret"
+# When the proxy handed the request over, by the machine's monotonic clock, in seconds.
+ARRIVED_HEADER = "X-Actions-Arrived"
+# Threads for each of `actions_threads`: those that wait for a place, or read a log, keep nobody else out.
+ROOM = 4
+# The port is the proxy's alone. It keeps a connection for each client, so the server's own limit of 100 would be
+# one of clients.
+CONNECTIONS, IDLE_SECONDS = 4096, 600
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def build(settings: Settings) -> Service:
-    """The service for one Forgejo. Callers' questions and the administrator's never share a connection."""
-    callers = Transport(settings.upstream, settings.timeout, settings.threads)
-    admin = Transport(settings.upstream, settings.timeout, settings.threads)
+    """The service for one Forgejo. Callers' questions and the administrator's never share a connection, nor can a
+    flood of the one keep the other from its places."""
+    half = settings.threads // 2
+    callers = Transport(settings.upstream, settings.timeout, half)
+    admin = Transport(settings.upstream, settings.timeout, half, streams=settings.threads)
     session = AdminSession(admin, credentials.from_environment)
     return Service(Access(callers), Forgejo(session), settings.default_attempt)
 
@@ -53,8 +65,8 @@ def create_app(service: Service, secret: str) -> Flask:
             response = _answer(service, secret, timings)
         except ApiError as error:
             response = _error(error.status, error.message, error.headers)
-        except Exception:  # whatever it is, the caller gets an error and no detail
-            log.exception("unexpected error")
+        except Exception as error:  # whatever it is, the caller gets an error and no detail
+            _log_unexpected(error)
             response = _error(500, "internal error of the Actions extension")
         return _marked(response, timings)
 
@@ -68,6 +80,8 @@ def create_app(service: Service, secret: str) -> Flask:
 def _answer(service: Service, secret: str, timings: Timings) -> Response:
     if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), secret.encode()):
         raise Forbidden("this port answers only the proxy beside it")
+    if time.monotonic() - float(request.headers[ARRIVED_HEADER]) > PATIENCE:
+        raise Busy("too many requests at once; try again later", RETRY_AFTER)
     query = routes.parse(request.method, request.environ["REQUEST_URI"])
     return ANSWERS[query.action](service, query, _caller(request), timings)
 
@@ -150,6 +164,13 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
     return response
 
 
+def _log_unexpected(error: Exception) -> None:
+    """What happened and where. The exception's text stays out: it may quote a page, an address or a header."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
+    log.error("unexpected %s at %s", type(error).__name__, places)
+
+
 def _marked(response: Response, timings: Timings) -> Response:
     """The headers that every answer of the extension carries."""
     response.headers["X-Actions-Extension"] = __version__
@@ -170,9 +191,11 @@ def main() -> None:
         create_app(build(settings), start["secret"]),
         host="127.0.0.1",
         port=0,
-        threads=settings.threads,
+        threads=settings.threads * ROOM,
         ident=None,
-        channel_timeout=3600,
+        connection_limit=CONNECTIONS,
+        asyncore_use_poll=True,
+        channel_timeout=IDLE_SECONDS,
         expose_tracebacks=False,
     )
     print(json.dumps({"port": int(server.effective_port)}), flush=True)  # type: ignore[union-attr]

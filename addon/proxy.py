@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 
 from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 
-from addon import __version__, routes, settings
+from addon import __version__, redact, routes, settings
 from addon.supervisor import Supervisor
 
 SECRET_HEADER = "X-Actions-Secret"
+ARRIVED_HEADER = "X-Actions-Arrived"
 # The net in mitm.yaml blocks every extension path without it. A client can't set it.
 HANDLED = "actions-extension"
 # Shown by mitmweb.
@@ -92,19 +94,25 @@ class ActionsExtension:
         flow.metadata[HANDLED] = "handled"
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Streams every answer. The secret is taken out of what mitmweb shows and saves."""
+        """Streams every answer. The request has been sent: what is left of it is what mitmproxy shows and saves."""
         if flow.response is not None:
             flow.response.stream = True
-        flow.request.headers.pop(SECRET_HEADER, None)
+        if flow.live and HANDLED in flow.metadata:
+            redact.request(flow)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """An answer has ended."""
-        self._in_flight.discard(flow.id)
+        self._ended(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
         """A request has failed, or its client has left."""
+        self._ended(flow)
+
+    def _ended(self, flow: http.HTTPFlow) -> None:
         self._in_flight.discard(flow.id)
-        flow.request.headers.pop(SECRET_HEADER, None)
+        if flow.live and HANDLED in flow.metadata:
+            redact.request(flow)
+            redact.response(flow)
 
     async def _take(self, flow: http.HTTPFlow) -> None:
         """Gives the request to the application, or an error: never to Forgejo."""
@@ -125,6 +133,7 @@ class ActionsExtension:
         request.scheme, request.host, request.port = "http", *address
         request.headers.set_all("Host", host[:1] or [f"{address[0]}:{address[1]}"])
         request.headers[SECRET_HEADER] = self._supervisor.secret
+        request.headers[ARRIVED_HEADER] = repr(time.monotonic())
         flow.marked = MARK
         flow.comment = "answered by the Actions extension"
         self._in_flight.add(flow.id)

@@ -1,7 +1,7 @@
 """HTTP to Forgejo: the only module that uses `requests`.
 
 Nothing is followed, remembered or taken from the environment: no redirects, no cookie jar, no proxies, no
-.netrc. Every body has a size limit, every exchange a time limit.
+.netrc. Every body has a size limit, every exchange a time limit, and so many are made at once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from addon.errors import UpstreamTimeout, UpstreamUnexpected
+from addon.limits import Gate, Place
 
 BODY_LIMIT = 8 * 1024 * 1024
 CHUNK = 64 * 1024
@@ -61,8 +62,9 @@ class Answer:
 class Stream:
     """An answer whose body has not been read yet; iterate once, or close."""
 
-    def __init__(self, response: requests.Response) -> None:
+    def __init__(self, response: requests.Response, place: Place) -> None:
         self._response = response
+        self._place = place
         self.status = response.status_code
         self.headers = {name.lower(): value for name, value in response.headers.items()}
 
@@ -86,27 +88,36 @@ class Stream:
 
     def whole(self) -> Answer:
         """Reads the rest, for an answer that turned out to be a message."""
-        return _read(self._response, time.monotonic() + 10)
+        try:
+            return _read(self._response, time.monotonic() + 10)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Ends the request, also in the middle of its body."""
-        self._response.close()
+        try:
+            self._response.close()
+        finally:
+            self._place.free()
 
 
 class Transport:
     """Requests to one Forgejo, over connections that are kept and shared by threads."""
 
-    def __init__(self, upstream: str, timeout: float, connections: int) -> None:
-        """`upstream` is scheme, host and port; `timeout` in seconds, for one whole exchange."""
+    def __init__(self, upstream: str, timeout: float, exchanges: int, streams: int = 1) -> None:
+        """`upstream` is scheme, host and port; `timeout` in seconds, for one whole exchange. `exchanges` are made at
+        once, and beside them `streams` are read; whoever finds neither place in time gets Busy."""
         self._upstream = upstream.rstrip("/")
         self._timeout = timeout
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers.clear()
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=exchanges + streams)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
+        self._exchanges = Gate("requests", exchanges)
+        self._streams = Gate("readers of logs", streams)
 
     def request(
         self,
@@ -117,13 +128,19 @@ class Transport:
         json_body: object | None = None,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One exchange, read whole. Raises UpstreamTimeout or UpstreamUnexpected."""
-        deadline = time.monotonic() + self._timeout
-        return _read(self._open(method, path, headers, query, json_body, form), deadline)
+        """One exchange, read whole. Raises UpstreamTimeout, UpstreamUnexpected or Busy."""
+        with self._exchanges.take():
+            deadline = time.monotonic() + self._timeout
+            return _read(self._open(method, path, headers, query, json_body, form), deadline)
 
     def stream(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Stream:
         """One exchange whose body is read by the caller; `timeout` then bounds each silence."""
-        return Stream(self._open(method, path, headers, None, None, None))
+        place = self._streams.take()
+        try:
+            return Stream(self._open(method, path, headers, None, None, None), place)
+        except BaseException:
+            place.free()
+            raise
 
     def _open(
         self,

@@ -1,0 +1,53 @@
+"""Takes credentials out of flows: what mitmweb shows and what is saved is a record of requests, not a bunch of keys.
+
+Only ever called for what has been sent already: both ends got every byte.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_plus
+
+from mitmproxy import http
+
+REDACTED = "[redacted]"
+REQUEST_HEADERS = (
+    "Authorization",
+    "Cookie",
+    "Proxy-Authorization",
+    "X-Actions-Secret",
+    "X-Csrf-Token",
+    "X-Forgejo-OTP",
+    "X-Gitea-OTP",
+)
+RESPONSE_HEADERS = ("Set-Cookie", "X-Csrf-Token")
+PARAMETERS = frozenset({"token", "access_token", "_csrf"})
+
+
+def request(flow: http.HTTPFlow) -> None:
+    """The caller's credentials, in headers and in the query, and the application's secret."""
+    _headers(flow.request.headers, REQUEST_HEADERS)
+    flow.request.path = target(flow.request.path)
+
+
+def response(flow: http.HTTPFlow) -> None:
+    """The sessions that an answer begins."""
+    if flow.response is not None:
+        _headers(flow.response.headers, RESPONSE_HEADERS)
+
+
+def target(path: str) -> str:
+    """A request target whose query holds no token's value, however its name is written."""
+    head, mark, query = path.partition("?")
+    return head + mark + "".join(_parameter(part) for part in re.split("([&#;])", query))
+
+
+def _parameter(part: str) -> str:
+    name, equals, _ = part.partition("=")
+    return name + equals + REDACTED if equals and unquote_plus(name) in PARAMETERS else part
+
+
+def _headers(headers: http.Headers, names: tuple[str, ...]) -> None:
+    for name in names:
+        if count := len(headers.get_all(name)):
+            headers.set_all(name, [REDACTED] * count)
