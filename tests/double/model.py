@@ -74,12 +74,13 @@ class Team:
 
 @dataclass(eq=False)
 class Org:
-    """An organisation; its owners are a team of their own."""
+    """An organisation; its owners are a team of their own. A `limited` one shows nothing to who isn't signed in."""
 
     id: int
     name: str
     teams: list[Team]
     created: int = 0
+    limited: bool = False
 
     def team(self, name: str, members: Sequence[User], units: Mapping[str, str], permission: str | None = None) -> Team:
         """A team with rights to all the organisation's repositories, such as {"repo.actions": "read"}."""

@@ -37,8 +37,9 @@ def sees(version: Version, principal: Principal, repo: Repo) -> bool:
 
 
 def _level(version: Version, principal: Principal, repo: Repo, unit: str, ignore_off: bool = False) -> int:
-    public = 0 if repo.private else 1
     user, token = principal.user, principal.token
+    hidden = isinstance(repo.owner, Org) and repo.owner.limited and user is None
+    public = 0 if repo.private or hidden else 1
     if user is None or not user.active:
         found = public
     elif token is not None and token.repositories is not None and version.token_reducers:

@@ -1,0 +1,144 @@
+"""Who may do what where: the expected statuses, one row for each caller, one column for each repository.
+
+An operation is a grid for v13 and what differs elsewhere. To add one: its request in OPERATIONS, its grid in GRIDS,
+its rows of other versions in DIFFERENT.
+"""
+
+from __future__ import annotations
+
+REPOSITORIES = ("public", "private", "team", "limited", "archived", "off", "renamed", "missing")
+# name: method, path below …/actions/runs, status of a yes. {n} is a run that only this caller asks for.
+OPERATIONS = {
+    "read": ("GET", "{n}/jobs", 200),
+    "rerun": ("POST", "{n}/rerun", 201),
+}
+
+GRIDS = {
+    "read": """
+                    public private team limited archived off renamed missing
+        anonymous      200     404  404     404      404 404     404     404
+        stranger       200     404  404     200      404 404     404     404
+        reader         200     200  200     200      200 404     200     404
+        actions-only   200     404  200     200      404 404     404     404
+        code-only      200     404  403     200      404 404     404     404
+        writer         200     200  200     200      200 404     200     404
+        administrator  200     200  200     200      200 404     200     404
+        site-admin     200     200  200     200      200 404     200     404
+        read-token     200     200  200     200      200 404     200     404
+        other-scope    403     403  403     403      403 403     403     403
+        public-only    200     403  403     200      403 403     403     404
+        specific       200     200  200     200      200 404     200     404
+        revoked        401     401  401     401      401 401     401     401
+        malformed      401     401  401     401      401 401     401     401
+        basic          200     200  200     200      200 404     200     404
+        basic-wrong    401     401  401     401      401 401     401     401
+        otp            200     200  200     200      200 404     200     404
+        otp-missing    401     401  401     401      401 401     401     401
+        sudo-reader    200     200  200     200      200 404     200     404
+        sudo-stranger  200     404  404     200      404 404     404     404
+        sudo-refused   403     403  403     403      403 403     403     403
+        cookie         200     404  404     404      404 404     404     404
+        two-tokens     401     401  401     401      401 401     401     401
+    """,
+    "rerun": """
+                    public private team limited archived off renamed missing
+        anonymous      401     404  404     404      404 404     404     404
+        stranger       403     404  404     403      404 404     404     404
+        reader         403     403  403     403      403 404     403     404
+        actions-only   403     404  403     403      404 404     404     404
+        code-only      403     404  403     403      404 404     404     404
+        writer         201     201  201     403      409 404     201     404
+        administrator  201     201  201     403      409 404     201     404
+        site-admin     201     201  201     201      409 404     201     404
+        read-token     403     403  403     403      403 403     403     403
+        other-scope    403     403  403     403      403 403     403     403
+        public-only    201     403  403     403      403 403     403     404
+        specific       201     201  201     403      409 404     201     404
+        revoked        401     401  401     401      401 401     401     401
+        malformed      401     401  401     401      401 401     401     401
+        basic          201     201  201     403      409 404     201     404
+        basic-wrong    401     401  401     401      401 401     401     401
+        otp            403     403  403     403      403 404     403     404
+        otp-missing    401     401  401     401      401 401     401     401
+        sudo-reader    403     403  403     403      403 404     403     404
+        sudo-stranger  403     404  404     403      404 404     404     404
+        sudo-refused   403     403  403     403      403 403     403     403
+        cookie         401     404  404     404      404 404     404     404
+        two-tokens     401     401  401     401      401 401     401     401
+    """,
+}
+
+# Tokens can be limited to repositories: to the others they are those of a stranger.
+SPECIFIC = {
+    "read": "specific 200 200 404 200 404 404 404 404",
+    "rerun": "specific 403 201 404 403 404 404 404 404",
+}
+DIFFERENT: dict[str, dict[str, str]] = {
+    # No API route tells of Actions. A team without them, which `team` has, bars all but administrators; Forgejo v7
+    # itself does not heed public-only tokens.
+    "v7": {
+        "read": """
+            reader         200     200  403     200      200 403     200     404
+            actions-only   200     404  403     200      404 404     404     404
+            writer         200     200  403     200      200 403     200     404
+            administrator  200     200  200     200      200 403     200     404
+            site-admin     200     200  200     200      200 403     200     404
+            read-token     200     200  403     200      200 403     200     404
+            public-only    200     200  403     200      200 403     200     404
+            specific       200     200  403     200      200 403     200     404
+            basic          200     200  403     200      200 403     200     404
+            otp            200     200  403     200      200 403     200     404
+            sudo-reader    200     200  403     200      200 403     200     404
+        """,
+        "rerun": """
+            anonymous      403     404  404     404      404 404     404     404
+            cookie         403     404  404     404      404 404     404     404
+            reader         403     403  403     403      403 403     403     404
+            writer         201     201  403     403      409 403     201     404
+            administrator  201     201  201     403      409 403     201     404
+            site-admin     201     201  201     201      409 403     201     404
+            read-token     403     403  403     403      409 403     403     404
+            public-only    201     201  403     403      409 403     201     404
+            specific       201     201  403     403      409 403     201     404
+            basic          201     201  403     403      409 403     201     404
+            otp            403     403  403     403      403 403     403     404
+            sudo-reader    403     403  403     403      403 403     403     404
+        """,
+    },
+    # Whoever sees the repository is told that its Actions are turned off.
+    "v11": {
+        "read": """
+            reader         200     200  200     200      200 403     200     404
+            writer         200     200  200     200      200 403     200     404
+            read-token     200     200  200     200      200 403     200     404
+            specific       200     200  200     200      200 403     200     404
+            basic          200     200  200     200      200 403     200     404
+            otp            200     200  200     200      200 403     200     404
+            sudo-reader    200     200  200     200      200 403     200     404
+        """,
+        "rerun": """
+            reader         403     403  403     403      403 403     403     404
+            writer         201     201  201     403      409 403     201     404
+            specific       201     201  201     403      409 403     201     404
+            basic          201     201  201     403      409 403     201     404
+            otp            403     403  403     403      403 403     403     404
+            sudo-reader    403     403  403     403      403 403     403     404
+        """,
+    },
+    "v13": {},
+    "v15": SPECIFIC,
+    "v16": SPECIFIC,
+}
+# Forgejo's API grants these administrators Actions that are turned off; its pages then don't show them.
+IN_VAIN = {"v11": {("administrator", "off"), ("site-admin", "off")}}
+
+
+def expected(version: str, operation: str) -> dict[tuple[str, str], int]:
+    """The status for each caller and repository."""
+    rows = _rows(GRIDS[operation]) | _rows(DIFFERENT[version].get(operation, ""))
+    return {(caller, repo): status for caller, row in rows.items() for repo, status in row.items()}
+
+
+def _rows(grid: str) -> dict[str, dict[str, int]]:
+    lines = [line.split() for line in grid.splitlines() if line.strip() and "archived" not in line]
+    return {caller: dict(zip(REPOSITORIES, map(int, statuses), strict=True)) for caller, *statuses in lines}
