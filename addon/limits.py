@@ -12,7 +12,7 @@ from types import TracebackType
 from addon.errors import Busy
 
 # Seconds that a request waits, at most, for each place that it needs.
-PATIENCE = 10.0
+PATIENCE = 5.0
 RETRY_AFTER = 5
 
 

@@ -39,6 +39,8 @@ PARAMETERS = {
     "rerun": frozenset({"workflow_id", "job"}),
 }
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+# Forgejo's pages take these off a repository's name and its API doesn't: one would be asked for, another be shown.
+ENDINGS = (".git", ".rss", ".atom", ".wiki")
 NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -88,7 +90,7 @@ def parse(method: str, target: str) -> Query:
     attempt = values.get("attempt")
     return Query(
         action=action,
-        repo=Repo(_name("owner", owner), _name("repository", name)),
+        repo=Repo(_name("owner", owner), _repository(name)),
         run=None if run == "latest" else _number(run),
         job=_job(values.get("job")),
         attempt=_attempt(attempt) if attempt is not None else None,
@@ -129,6 +131,12 @@ def _name(what: str, text: str) -> str:
     if not NAME.fullmatch(text) or text in (".", ".."):
         raise BadRequest(f"not a name that an {what} can have: {_shown(text)}")
     return text
+
+
+def _repository(text: str) -> str:
+    if text.lower().endswith(ENDINGS):
+        raise BadRequest(f"not a name that a repository can have: {_shown(text)}")
+    return _name("repository", text)
 
 
 def _number(text: str) -> int:

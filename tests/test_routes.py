@@ -104,6 +104,8 @@ def test_parse(target: str, query: Query) -> None:
         "/api/v1/repos/org/r;x/actions/runs/latest",
         "/api/v1/repos/org/r%3Fx/actions/runs/latest",
         "/api/v1/repos/%c0%ae/repo/actions/runs/latest",
+        "/api/v1/repos/org/repo.git/actions/runs/latest",
+        "/api/v1/repos/org/repo.Atom/actions/runs/latest",
         f"{RUNS}/1/logs?job=",
         f"{RUNS}/1/logs?job=-1%00",
         f"{RUNS}/1/logs?job=99999999",

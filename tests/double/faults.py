@@ -12,7 +12,7 @@ from typing import Any
 from tests.double.serving import AbortError, WsgiApp
 
 HTML = b"<!DOCTYPE html><html><body><h1>Something else</h1><p>Not the page you asked for.</p></body></html>"
-KINDS = ("status", "html", "json", "drop", "truncate", "delay", "redirect", "endless")
+KINDS = ("status", "html", "json", "drop", "truncate", "delay", "redirect", "endless", "call")
 
 
 @dataclass(eq=False)
@@ -46,6 +46,9 @@ def answer(fault: Fault, application: WsgiApp, environ: dict[str, Any], start: A
         raise AbortError
     if fault.kind == "delay":
         time.sleep(fault.value)
+        return application(environ, start)
+    if fault.kind == "call":  # something happens, before a right answer
+        fault.value()
         return application(environ, start)
     if fault.kind == "truncate":
         return _half(application, environ, start)

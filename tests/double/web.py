@@ -41,6 +41,8 @@ def number(text: str) -> int:
 def repository(owner: str, name: str, level: str = "read") -> tuple[Context, Repo]:
     """The repository, if the signed-in user has this right to its Actions."""
     ctx = context()
+    for ending in (".git", ".rss", ".atom"):  # pages ignore these endings, the API doesn't
+        name = name.removesuffix(ending)
     repo = ctx.world.find_repo(owner, name)
     renamed = ctx.world.renames.get(f"{owner}/{name}".lower())
     if repo is None and renamed is not None:
