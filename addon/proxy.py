@@ -97,8 +97,7 @@ class ActionsExtension:
         """Streams every answer. The request has been sent: what is left of it is what mitmproxy shows and saves."""
         if flow.response is not None:
             flow.response.stream = True
-        if flow.live and HANDLED in flow.metadata:
-            redact.request(flow)
+        redact.request(flow)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """An answer has ended."""
@@ -110,9 +109,8 @@ class ActionsExtension:
 
     def _ended(self, flow: http.HTTPFlow) -> None:
         self._in_flight.discard(flow.id)
-        if flow.live and HANDLED in flow.metadata:
-            redact.request(flow)
-            redact.response(flow)
+        redact.request(flow)  # also of one that was too malformed to be sent
+        redact.response(flow)
 
     async def _take(self, flow: http.HTTPFlow) -> None:
         """Gives the request to the application, or an error: never to Forgejo."""

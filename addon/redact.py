@@ -11,29 +11,31 @@ from urllib.parse import unquote_plus
 from mitmproxy import http
 
 REDACTED = "[redacted]"
-REQUEST_HEADERS = (
-    "Authorization",
-    "Cookie",
-    "Proxy-Authorization",
-    "X-Actions-Secret",
-    "X-Csrf-Token",
-    "X-Forgejo-OTP",
-    "X-Gitea-OTP",
+HEADERS = frozenset(
+    {
+        b"authorization",
+        b"cookie",
+        b"proxy-authorization",
+        b"set-cookie",
+        b"x-actions-secret",
+        b"x-csrf-token",
+        b"x-forgejo-otp",
+        b"x-gitea-otp",
+    }
 )
-RESPONSE_HEADERS = ("Set-Cookie", "X-Csrf-Token")
 PARAMETERS = frozenset({"token", "access_token", "_csrf"})
 
 
 def request(flow: http.HTTPFlow) -> None:
     """The caller's credentials, in headers and in the query, and the application's secret."""
-    _headers(flow.request.headers, REQUEST_HEADERS)
+    _redact(flow.request.headers)
     flow.request.path = target(flow.request.path)
 
 
 def response(flow: http.HTTPFlow) -> None:
     """The sessions that an answer begins."""
     if flow.response is not None:
-        _headers(flow.response.headers, RESPONSE_HEADERS)
+        _redact(flow.response.headers)
 
 
 def target(path: str) -> str:
@@ -47,7 +49,8 @@ def _parameter(part: str) -> str:
     return name + equals + REDACTED if equals and unquote_plus(name) in PARAMETERS else part
 
 
-def _headers(headers: http.Headers, names: tuple[str, ...]) -> None:
-    for name in names:
-        if count := len(headers.get_all(name)):
-            headers.set_all(name, [REDACTED] * count)
+def _redact(headers: http.Headers) -> None:
+    fields = headers.fields
+    headers.fields = tuple(
+        (name, REDACTED.encode() if name.strip().lower() in HEADERS else value) for name, value in fields
+    )

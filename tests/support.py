@@ -81,8 +81,9 @@ def start_proxy(
     options: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
     listening: bool = True,
+    program: str = "mitmdump",
 ) -> Iterator[Proxy]:
-    """mitmdump with the project's mitm.yaml, changed by `options`, on a free port before `upstream`.
+    """mitmdump, or mitmweb, with the project's mitm.yaml, changed by `options`, on a free port before `upstream`.
 
     `admin` is the administrator's name and password. With `listening` False it isn't waited for.
     """
@@ -94,7 +95,7 @@ def start_proxy(
             [
                 sys.executable,
                 "-c",
-                "from mitmproxy.tools.main import mitmdump; mitmdump()",
+                f"from mitmproxy.tools.main import {program}; {program}()",
                 "--set",
                 f"confdir={confdir}",
             ],
