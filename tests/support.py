@@ -63,10 +63,10 @@ class Proxy:
             self._lines.append(line)
 
 
-def raw(proxy: Proxy, request: bytes) -> bytes:
+def raw(proxy: Proxy, request: bytes, timeout: float = 10) -> bytes:
     """What comes back for these bytes, to the end of the connection."""
     host, port = proxy.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=timeout) as connection:
         connection.sendall(request)
         answer = b""
         while part := connection.recv(65536):
