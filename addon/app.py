@@ -10,6 +10,7 @@ import hmac
 import json
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -40,6 +41,10 @@ ROOM = 4
 # The port is the proxy's alone. It keeps a connection for each client, so the server's own limit of 100 would be
 # one of clients.
 CONNECTIONS, IDLE_SECONDS = 4096, 600
+# Names in a message come from workflows, and may be of any length.
+MOST_MESSAGE = 2000
+# What a terminal would obey, or show in another order, and JSON leaves as it is: C1 controls, bidi marks, line ends.
+UNSEEN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -109,7 +114,6 @@ def _logs(service: Service, query: routes.Query, caller: Caller, timings: Timing
         "X-Actions-Run": str(run.number),
         "X-Actions-Job": str(detail.index),
         "X-Actions-Attempt": str(detail.attempt) if detail.attempt else "latest",
-        "X-Content-Type-Options": "nosniff",
     }
     body = found.body if found.body is not None and request.method != "HEAD" else None
     if found.body is not None and body is None:
@@ -152,14 +156,15 @@ def _links() -> render.Links:
 
 
 def _json(value: object, status: int = 200) -> Response:
-    text = json.dumps(value, ensure_ascii=False) + "\n"
+    text = UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False)) + "\n"
     # A lone surrogate in a title is not UTF-8; it is escaped instead.
     body = text.encode("utf-8", "backslashreplace")
     return Response(body, status, content_type="application/json; charset=utf-8")
 
 
 def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    response = _json({"message": message, "url": f"{_links().base}/api/swagger"}, status)
+    short = message if len(message) <= MOST_MESSAGE else message[:MOST_MESSAGE] + "…"
+    response = _json({"message": short, "url": f"{_links().base}/api/swagger"}, status)
     response.headers.update(headers or {})
     return response
 
@@ -175,6 +180,7 @@ def _marked(response: Response, timings: Timings) -> Response:
     """The headers that every answer of the extension carries."""
     response.headers["X-Actions-Extension"] = __version__
     response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
     parts = (f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.parts.items())
     response.headers["Server-Timing"] = ", ".join(parts) or "none"
     return response

@@ -6,6 +6,7 @@ is a shell whose state comes by POST; from v13 on `…/jobs/J` redirects to an a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
@@ -20,6 +21,8 @@ NOT_STARTED = b"job is not started"
 CLEANED_UP = b"logs have been cleaned up"
 NO_FILE = b"file does not exist"
 NO_EXIST = b"resource does not exist"
+# Forgejo writes a job's name into a header as it is.
+HEADER = re.compile(r"[^\x00-\x1f\x7f]+")
 LOG_HEADERS = ("content-length", "content-range", "accept-ranges", "content-disposition")
 
 
@@ -128,7 +131,7 @@ class Forgejo:
         if run.detail.attempt is not None:
             path += f"/attempt/{run.detail.attempt}"
         answer = self._admin.stream(method, f"{path}/logs", headers)
-        kept = {name: answer.headers[name] for name in LOG_HEADERS if name in answer.headers}
+        kept = {name: answer.headers[name] for name in LOG_HEADERS if HEADER.fullmatch(answer.headers.get(name, ""))}
         if isinstance(answer, Stream):
             return Log(answer.status, kept, answer)
         if answer.status == 416:

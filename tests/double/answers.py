@@ -85,7 +85,9 @@ def log_file(log: Any, name: str, wanted: str, headers: dict[str, str]) -> Respo
 
 
 def _disposition(name: str) -> str:
-    return f"attachment; filename=\"{name}\"; filename*=UTF-8''{quote(name, safe='')}"
+    value = f"attachment; filename=\"{name}\"; filename*=UTF-8''{quote(name, safe='')}"
+    # Go writes a header's bytes as they are, but for line ends. WSGI wants each byte as a character.
+    return value.replace("\r", " ").replace("\n", " ").encode().decode("latin-1")
 
 
 def attachment(name: str, data: bytes, media_type: str = "application/zip") -> Response:
