@@ -7,6 +7,7 @@ standard input closes: it never outlives the proxy. A request without the secret
 from __future__ import annotations
 
 import hmac
+import itertools
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import waitress.server
 from flask import Flask, Request, Response, request
@@ -29,7 +30,7 @@ from addon.forgejo import Forgejo
 from addon.limits import PATIENCE, RETRY_AFTER
 from addon.service import Service, Timings
 from addon.settings import Settings
-from addon.transport import Transport
+from addon.transport import Stream, Transport
 
 log = logging.getLogger("addon")
 
@@ -115,13 +116,24 @@ def _logs(service: Service, query: routes.Query, caller: Caller, timings: Timing
         "X-Actions-Job": str(detail.index),
         "X-Actions-Attempt": str(detail.attempt) if detail.attempt else "latest",
     }
-    body = found.body if found.body is not None and request.method != "HEAD" else None
+    body = _begun(found.body) if found.body is not None and request.method != "HEAD" else None
     if found.body is not None and body is None:
         found.body.close()
     response = Response(body, found.status, headers, content_type="text/plain; charset=utf-8")
     if found.body is not None:
         response.call_on_close(found.body.close)
     return response
+
+
+def _begun(stream: Stream) -> Iterator[bytes]:
+    """The stream's bytes. The first are read now: what fails at once is an error, not the beginning of a log."""
+    chunks = iter(stream)
+    try:
+        first = next(chunks, b"")
+    except BaseException:
+        stream.close()
+        raise
+    return itertools.chain((first,), chunks)
 
 
 def _rerun(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
