@@ -12,7 +12,7 @@ from typing import Any
 from tests.double.serving import AbortError, WsgiApp
 
 HTML = b"<!DOCTYPE html><html><body><h1>Something else</h1><p>Not the page you asked for.</p></body></html>"
-KINDS = ("status", "html", "json", "drop", "truncate", "delay", "redirect", "endless", "call")
+KINDS = ("status", "html", "json", "drop", "truncate", "delay", "redirect", "endless", "call", "instead")
 
 
 @dataclass(eq=False)
@@ -49,6 +49,10 @@ def answer(fault: Fault, application: WsgiApp, environ: dict[str, Any], start: A
         return application(environ, start)
     if fault.kind == "call":  # something happens, before a right answer
         fault.value()
+        return application(environ, start)
+    if fault.kind == "instead":  # the answer of another path: the value's parts are replaced in this one
+        path = environ["double.path"].replace(*fault.value)
+        environ |= {"double.path": path, "PATH_INFO": path}
         return application(environ, start)
     if fault.kind == "truncate":
         return _half(application, environ, start)
