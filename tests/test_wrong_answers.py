@@ -25,6 +25,10 @@ STEPS = {
 }
 
 
+# A failed sign-in is waited out, so not all are tried on each version.
+SIGN_INS = {("v7", "drop"), ("v7", "json"), ("v15", "html"), ("v15", "endless"), ("v15", "redirect"), ("v15", "status")}
+
+
 def plant(target: Target, demo: Sample, kind: str, match: str, value: object = None) -> Fault:
     """A fault for this test's repository only: others use the same stand-in."""
     where = rf"^(?=.*/{demo.repo.full_name}/).*(?:{match.removeprefix('^')})"
@@ -97,6 +101,8 @@ def test_each_step_may_fail(version: str, kind: str) -> None:
         with start_proxy(double.url, (admin.name, admin.password)) as proxy:
             url = f"{proxy.url}{demo.base}/latest/logs"
             for step, match in STEPS.items():
+                if "login" in step and (version, kind) not in SIGN_INS:
+                    continue
                 double.restart()
                 double.faults.append(Fault(match=match, kind=kind, value=value, times=99))
                 try:
