@@ -39,6 +39,7 @@ GRIDS = {
         sudo-refused   403     403  403     403      403 403     403     403
         cookie         200     404  404     404      404 404     404     404
         two-tokens     401     401  401     401      401 401     401     401
+        job-token      404     200  404     404      404 404     404     404
     """,
     "rerun": """
                     public private team limited archived off renamed missing
@@ -65,6 +66,7 @@ GRIDS = {
         sudo-refused   403     403  403     403      403 403     403     403
         cookie         401     404  404     404      404 404     404     404
         two-tokens     401     401  401     401      401 401     401     401
+        job-token      404     201  404     404      404 404     404     404
     """,
 }
 

@@ -92,6 +92,7 @@ class Scene:
             "sudo-stranger": Asks({**_token(admin).headers, "Sudo": sudo["stranger"]}),
             "sudo-refused": Asks(_token(token("writer")).headers, {"sudo": sudo["reader"]}),
             "cookie": Asks({"Cookie": f"{cookie}={session}"}),
+            "job-token": _token(token("stranger", job_of=self.repos["private"])),
             "two-tokens": Asks({"Authorization": f"token {token('stranger')}, token {token('writer')}"}),
         }
 

@@ -116,7 +116,7 @@ def test_an_application_that_does_not_start(tmp_path: Path) -> None:
             bad = proxy.url + PATH.replace("latest", "0")
             assert requests.get(bad, timeout=20).status_code == 400
             switch.write_text("start")
-            kill_application(proxy)
+            os.kill(application(proxy), signal.SIGKILL)
             wait_until(lambda: "can't start" in proxy.log())
             assert requests.get(bad, timeout=20).status_code == 503
             assert requests.get(proxy.url + "/ordinary", timeout=10).status_code == 200
@@ -125,10 +125,28 @@ def test_an_application_that_does_not_start(tmp_path: Path) -> None:
         assert {seen.path for seen in upstream.requests} <= {"/ordinary", "/api/v1/version"}
 
 
-def kill_application(proxy: Proxy) -> None:
+def application(proxy: Proxy) -> int:
+    """Its process id."""
     pid = str(proxy.process.pid)
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", pid], capture_output=True, text=True, check=True)
-    os.kill(int(found.stdout), signal.SIGKILL)
+    return int(found.stdout)
+
+
+def test_the_application_listens_on_loopback_only() -> None:
+    with Upstream() as upstream, start_proxy(upstream.url) as proxy:
+        addresses = listening_addresses(application(proxy))
+        assert len(addresses) == 1 and addresses[0].startswith("0100007F:"), (
+            addresses
+        )  # 127.0.0.1, as the kernel writes it
+
+
+def listening_addresses(pid: int) -> list[str]:
+    """Of a process, from the kernel's tables: hexadecimal address and port."""
+    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    inodes = {link[8:-1] for link in links if link.startswith("socket:")}
+    tables = [Path(f"/proc/{pid}/net/{name}") for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
+    return [row[1] for row in rows if row[3] == "0A" and row[9] in inodes]
 
 
 def touch(entry: Path) -> None:

@@ -91,13 +91,17 @@ class Org:
 
 @dataclass(frozen=True, eq=False)
 class Token:
-    """A personal access token. `repositories` limits it to these (v15 and later)."""
+    """A personal access token. `repositories` limits it to these (v15 and later).
+
+    With `job_of` it is what a running job has: it may write that repository, and sees no other, not even a public one.
+    """
 
     value: str
     user: User
     scopes: tuple[str, ...]
     public_only: bool = False
     repositories: tuple[Repo, ...] | None = None
+    job_of: Repo | None = None
 
     @property
     def reduced(self) -> bool:

@@ -66,12 +66,13 @@ class People:
         public_only: bool = False,
         repositories: Sequence[Repo] | None = None,
         value: str | None = None,
+        job_of: Repo | None = None,
     ) -> str:
         """A new token of 40 hex digits, with scopes such as "read:repository" or "all"."""
         text = value or secrets.token_hex(20)
         limit = tuple(repositories) if repositories is not None else None
         with self.lock:
-            self.tokens[text] = Token(text, user, tuple(scopes), public_only, limit)
+            self.tokens[text] = Token(text, user, tuple(scopes), public_only, limit, job_of)
         return text
 
     def revoke(self, token: str) -> None:

@@ -40,7 +40,9 @@ def _level(version: Version, principal: Principal, repo: Repo, unit: str, ignore
     user, token = principal.user, principal.token
     hidden = isinstance(repo.owner, Org) and repo.owner.limited and user is None
     public = 0 if repo.private or hidden else 1
-    if user is None or not user.active:
+    if token is not None and token.job_of is not None:
+        found = LEVELS.index("write") if repo is token.job_of else 0
+    elif user is None or not user.active:
         found = public
     elif token is not None and token.repositories is not None and version.token_reducers:
         listed = repo in token.repositories

@@ -51,9 +51,10 @@ def user(world: People, who: User | Org, root: str, viewer: User | None = None) 
 
 
 def repository(world: People, repo: Repo, principal: Principal, root: str) -> dict[str, Any]:
-    """`permissions` tell of the Code unit only, and of the user, not of the token."""
+    """`permissions` tell of the Code unit only, and of the user, not of the token; a running job is its own user."""
     version, url = world.version, f"{root}/{repo.full_name}"
-    holder = principal if version.token_reducers else Principal(principal.label, principal.user)
+    is_job = principal.token is not None and principal.token.job_of is not None
+    holder = principal if version.token_reducers or is_job else Principal(principal.label, principal.user)
     rights = {
         key: allowed(version, holder, repo, "repo.code", level)
         for key, level in (("admin", "admin"), ("push", "write"), ("pull", "read"))
