@@ -19,7 +19,7 @@ OPTIONS: dict[str, tuple[str, str]] = {
         "extension ({x} is a run number) or native (Forgejo).",
     ),
     "actions_timeout": ("30", "Seconds that one request to Forgejo may take."),
-    "actions_threads": ("64", "Extension requests that are answered at once."),
+    "actions_threads": ("64", "Requests to Forgejo at once; as many logs are read beside them."),
 }
 
 
