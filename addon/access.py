@@ -7,7 +7,6 @@ Actions unit, not just the repository; one whose answer is useful as well serves
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,8 +60,7 @@ class Access:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._no_runs_route_until = 0.0
-        self._lock = threading.Lock()
+        self._missing_until: dict[str, float] = {}
 
     def read(self, caller: Caller, repo: Repo, number: int | None = None) -> Grant:
         """May the caller read this repository's Actions? With a run's `number` the answer tells of the run as well.
@@ -75,7 +73,7 @@ class Access:
         except _RouteMissing:
             pass
         try:
-            answer, repo = self._ask(caller, repo, "/actions/tasks", query=PAST_THE_END)
+            answer, repo = self._ask_if_there(caller, repo, "/actions/tasks", query=PAST_THE_END)
             _list_of_runs(answer)
             return Grant(repo)
         except _RouteMissing:
@@ -87,7 +85,7 @@ class Access:
         A dispatch without a ref is refused by the handler itself, after every check and before it does anything.
         """
         try:
-            answer, repo = self._ask(caller, repo, "/actions/workflows/_/dispatches", {}, accept=(400,))
+            answer, repo = self._ask_if_there(caller, repo, "/actions/workflows/_/dispatches", {}, accept=(400,))
         except _RouteMissing:
             return Grant(self._write_approximately(caller, repo))
         if "ref is empty" not in str(_object(answer).get("message")):
@@ -97,22 +95,15 @@ class Access:
     def event(self, caller: Caller, repo: Repo, number: int) -> str | None:
         """What triggered a run, from the newest tasks (v9 to v11 list no runs); None if it is not among them."""
         try:
-            answer, repo = self._ask(caller, repo, "/actions/tasks", query={"page": "1", "limit": "50"})
+            answer, repo = self._ask_if_there(caller, repo, "/actions/tasks", query={"page": "1", "limit": "50"})
         except _RouteMissing:
             return None
         events = (task.get("event") for task in _list_of_runs(answer) if task.get("run_number") == number)
         return next(events, None) or None
 
     def _read_runs(self, caller: Caller, repo: Repo, number: int | None) -> Grant:
-        if time.monotonic() < self._no_runs_route_until:
-            raise _RouteMissing
         query = PAST_THE_END if number is None else {"run_number": str(number), "page": "1", "limit": "1"}
-        try:
-            answer, repo = self._ask(caller, repo, "/actions/runs", query=query)
-        except _RouteMissing:
-            with self._lock:  # asked again soon, in case Forgejo is upgraded
-                self._no_runs_route_until = time.monotonic() + RECHECK_AFTER
-            raise
+        answer, repo = self._ask_if_there(caller, repo, "/actions/runs", query=query)
         runs = _list_of_runs(answer)
         if number is None:
             return Grant(repo, listed=True)
@@ -159,6 +150,18 @@ class Access:
                     f"a team of {repo} has no such right to Actions, and this Forgejo (before v9) can't tell "
                     "whether yours has"
                 )
+
+    def _ask_if_there(
+        self, caller: Caller, repo: Repo, tail: str, body: object = None, **rest: Any
+    ) -> tuple[Answer, Repo]:
+        """Like `_ask`. A route that this version lacks is not asked for again soon; later, in case of an upgrade."""
+        if time.monotonic() < self._missing_until.get(tail, 0.0):
+            raise _RouteMissing
+        try:
+            return self._ask(caller, repo, tail, body, **rest)
+        except _RouteMissing:
+            self._missing_until[tail] = time.monotonic() + RECHECK_AFTER
+            raise
 
     def _ask(
         self,

@@ -13,6 +13,7 @@ import requests
 
 from addon.errors import Busy
 from addon.limits import Gate
+from tests.conftest import VERSIONS
 from tests.double import Double, Fault, JobSpec
 from tests.sample import Sample, sample
 from tests.support import Proxy, start_proxy
@@ -43,9 +44,9 @@ def test_a_freed_place_goes_to_who_waits() -> None:
 
 
 @contextmanager
-def small(**options: str) -> Iterator[tuple[Double, Proxy, Sample, dict[str, str]]]:
+def small(version: str = "v15", **options: str) -> Iterator[tuple[Double, Proxy, Sample, dict[str, str]]]:
     """A proxy of few threads, warmed up, with a sample repository and its reader's headers."""
-    with Double(version="v15") as double:
+    with Double(version=version) as double:
         demo, admin = sample(double.world, "limits"), double.world.admin
         with start_proxy(
             double.url, (admin.name, admin.password), {"actions_threads": str(THREADS), **options}
@@ -139,11 +140,12 @@ def test_a_failing_sign_in_is_not_tried_by_everybody() -> None:
             assert requests.get(url, headers=headers, timeout=20).status_code == 200
 
 
-def test_a_flood_of_strangers_costs_one_probe_each() -> None:
-    with small() as (double, proxy, demo, _), ThreadPoolExecutor(16) as pool:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_flood_of_strangers_costs_one_probe_each(version: str) -> None:
+    with small(version) as (double, proxy, demo, _), ThreadPoolExecutor(16) as pool:
         headers = {"Authorization": f"token {demo.stranger}"}
-        double.forget_requests()
         urls = [f"{proxy.url}{demo.base}/{tail}" for tail in ("latest", "1/logs", "2/jobs", "1/summary")] * 25
+        double.forget_requests()
         asked = [pool.submit(requests.get, url, headers=headers, timeout=30) for url in urls]
         assert {each.result().status_code for each in asked} == {404}
         assert len(double.requests) == len(urls) and double.requests_by_session() == []
