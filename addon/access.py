@@ -115,6 +115,8 @@ class Access:
         answer, repo = self._ask(caller, repo, "")
         found = _object(answer)
         rights = found.get("permissions") or {}
+        if "has_actions" not in found:
+            raise UpstreamUnexpected("Forgejo's API object of a repository does not tell of Actions")
         if found.get("has_actions") is not True or rights.get("pull") is not True:
             raise Forbidden(f"you may not read the Actions of {repo}, or they are turned off")
         if found.get("private") is not False and rights.get("admin") is not True:
