@@ -6,11 +6,27 @@ its rows of other versions in DIFFERENT.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 REPOSITORIES = ("public", "private", "team", "limited", "archived", "off", "renamed", "missing")
-# name: method, path below …/actions/runs, status of a yes. {n} is a run that only this caller asks for.
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A request below …/actions/runs, where {n} is a run that only this caller asks for, and the status of a yes.
+
+    The runs are done, or wait when it is `on_waiting` ones that it is for.
+    """
+
+    method: str
+    path: str
+    yes: int
+    on_waiting: bool = False
+
+
 OPERATIONS = {
-    "read": ("GET", "{n}/jobs", 200),
-    "rerun": ("POST", "{n}/rerun", 201),
+    "read": Operation("GET", "{n}/jobs", 200),
+    "rerun": Operation("POST", "{n}/rerun", 201),
 }
 
 GRIDS = {
