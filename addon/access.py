@@ -119,8 +119,9 @@ class Access:
             raise UpstreamUnexpected("Forgejo's API object of a repository does not tell of Actions")
         if found.get("has_actions") is not True or rights.get("pull") is not True:
             raise Forbidden(f"you may not read the Actions of {repo}, or they are turned off")
-        if found.get("private") is not False and rights.get("admin") is not True:
-            self._check_teams(caller, repo, ("read", "write", "admin", "owner"))
+        if found.get("private") is not False:
+            # Asked of administrators too: it refuses a public-only token, which the object above does not.
+            self._check_teams(caller, repo, rights, ("read", "write", "admin", "owner"))
         return found, repo
 
     def _write_approximately(self, caller: Caller, repo: Repo) -> Repo:
@@ -134,13 +135,13 @@ class Access:
         # token's scope and the right to write were checked.
         self._ask(caller, repo, "/branches", {}, accept=(422,))
         if rights.get("admin") is not True:
-            self._check_teams(caller, repo, ("write", "admin", "owner"))
+            self._check_teams(caller, repo, rights, ("write", "admin", "owner"))
         return repo
 
-    def _check_teams(self, caller: Caller, repo: Repo, enough: tuple[str, ...]) -> None:
+    def _check_teams(self, caller: Caller, repo: Repo, rights: Mapping[str, Any], enough: tuple[str, ...]) -> None:
         answer, _ = self._ask(caller, repo, "/teams", accept=(200, 405))
-        if answer.status == 405:  # owned by a user: collaborators' rights are the same for every unit
-            return
+        if answer.status == 405 or rights.get("admin") is True:
+            return  # owned by a user: collaborators' rights are the same for every unit
         teams = answer.json()
         if not isinstance(teams, list):
             raise UpstreamUnexpected("Forgejo's list of teams is no list")

@@ -92,8 +92,7 @@ SPECIFIC = {
     "rerun": "specific 403 201 404 403 404 404 404 404",
 }
 DIFFERENT: dict[str, dict[str, str]] = {
-    # No API route tells of Actions. A team without them, which `team` has, bars all but administrators; Forgejo v7
-    # itself does not heed public-only tokens.
+    # No API route tells of Actions. A team without them, which `team` has, bars all but administrators.
     "v7": {
         "read": """
             reader         200     200  403     200      200 403     200     404
@@ -102,7 +101,6 @@ DIFFERENT: dict[str, dict[str, str]] = {
             administrator  200     200  200     200      200 403     200     404
             site-admin     200     200  200     200      200 403     200     404
             read-token     200     200  403     200      200 403     200     404
-            public-only    200     200  403     200      200 403     200     404
             specific       200     200  403     200      200 403     200     404
             basic          200     200  403     200      200 403     200     404
             otp            200     200  403     200      200 403     200     404
@@ -116,7 +114,6 @@ DIFFERENT: dict[str, dict[str, str]] = {
             administrator  201     201  201     403      409 403     201     404
             site-admin     201     201  201     201      409 403     201     404
             read-token     403     403  403     403      409 403     403     404
-            public-only    201     201  403     403      409 403     201     404
             specific       201     201  403     403      409 403     201     404
             basic          201     201  403     403      409 403     201     404
             otp            403     403  403     403      403 403     403     404

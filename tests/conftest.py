@@ -68,6 +68,6 @@ def demo(target: Target, unique: str) -> Sample:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one version stay on one worker, so each version's proxy is started once."""
     for item in items:
-        version = getattr(item, "callspec", None) and item.callspec.params.get("target")  # type: ignore[attr-defined]
-        if version:
-            item.add_marker(pytest.mark.xdist_group(version))
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        for fixture in parameters.keys() & {"target", "stage"}:
+            item.add_marker(pytest.mark.xdist_group(f"{fixture}-{parameters[fixture]}"))

@@ -106,11 +106,18 @@ def repository(owner: str, name: str, unit: str | None = None) -> tuple[Context,
     return ctx, repo, principal
 
 
+def signed_in(repo: Repo, principal: Principal) -> None:
+    """Routes that need somebody; these heed a public-only token in every version."""
+    if principal.user is None:
+        raise refuse(401, "token is required")
+    if principal.token and principal.token.public_only and repo.private:
+        raise refuse(403, "token scope is limited to public repos")
+
+
 def writable(owner: str, name: str, unit: str, archived_too: bool = False) -> tuple[Context, Repo, Principal]:
     """A repository a unit of which the signed-in caller may write."""
     ctx, repo, principal = repository(owner, name, unit)
-    if principal.user is None:
-        raise refuse(401, "token is required")
+    signed_in(repo, principal)
     if not allowed(ctx.version, principal, repo, unit, "write"):
         raise refuse(403, "user should have a permission to write to a repo")
     if repo.archived and not archived_too:
@@ -163,8 +170,7 @@ def one_repository(owner: str, name: str) -> Response:
 @routes.get(f"{REPO}/teams")
 def teams(owner: str, name: str) -> Response:
     _, repo, principal = repository(owner, name)
-    if principal.user is None:
-        raise refuse(401, "token is required")
+    signed_in(repo, principal)
     if not isinstance(repo.owner, Org):
         raise refuse(405, "repo is not owned by an organization")
     found = []

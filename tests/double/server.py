@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 
 from flask import Flask, Response, g, request
 
-from tests.double import api, faults, native, signin, web
+from tests.double import api, faults, native, runner, signin, web
 from tests.double.context import Context, Settings
 from tests.double.faults import Fault
 from tests.double.identity import credentials
@@ -150,6 +150,7 @@ def _application() -> Flask:
     app.register_blueprint(signin.pages)
     app.register_blueprint(web.pages)
     app.register_blueprint(api.routes)
+    app.register_blueprint(runner.routes)
 
     @app.before_request
     def before() -> Response | None:

@@ -9,19 +9,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
+import yaml
 
 RESULTS = {"success": 1, "failure": 2, "cancelled": 3, "skipped": 4}
 
 ROWS_AT_ONCE = 2000
 
 
-@dataclass
+@dataclass(repr=False)
 class Task:
     """A job that the runner has taken; `lines` is what was written so far, as Forgejo stores it."""
 
     id: int
     job: str
     run_number: int
+    steps: tuple[str, ...]
     context: dict[str, Any]
     start: datetime
     lines: list[str] = field(default_factory=list)
@@ -54,12 +56,13 @@ class Runner:
         task = self._call("FetchTask", {"tasksVersion": "0"}).get("task")
         if task is None:
             return None
-        payload = base64.b64decode(task["workflowPayload"]).decode()
+        name, steps = _job(base64.b64decode(task["workflowPayload"]).decode())
         context = task["context"]
         return Task(
             id=int(task["id"]),
-            job=_job_name(payload),
+            job=name,
             run_number=int(context["run_number"]),
+            steps=steps,
             context=context,
             start=datetime.now(UTC).replace(microsecond=0),
         )
@@ -117,12 +120,10 @@ def step_state(task: Task, number: int, result: str, index: int, length: int) ->
     }
 
 
-def _job_name(payload: str) -> str:
-    """The name of the one job in a task's workflow."""
-    import yaml
-
+def _job(payload: str) -> tuple[str, tuple[str, ...]]:
+    """Name and steps of the one job in a task's workflow."""
     ((key, job),) = yaml.safe_load(payload)["jobs"].items()
-    return str(job.get("name") or key)
+    return str(job.get("name") or key), tuple(step["name"] for step in job["steps"])
 
 
 def _rfc3339(moment: datetime) -> str:

@@ -1,0 +1,134 @@
+"""A real Forgejo: everything is made over its API, and removed again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections import Counter
+from functools import cached_property
+from typing import Any
+
+import requests
+
+from tests.live import workflows
+from tests.live.runner import Runner, Task
+from tests.live.server import PRIVATE, PUBLIC, TOKENS, Server
+
+WRITER_AND_READER = (("writer", "write"), ("reader", "read"))
+ARTIFACTS = "/twirp/github.actions.results.api.v1.ArtifactService"
+
+
+class RealForgejo(Server):
+    """Needs nothing but an address and a site administrator's name and password."""
+
+    def __init__(self, url: str, admin: tuple[str, str]) -> None:
+        super().__init__()
+        self.url = url.rstrip("/")
+        self.admin = admin
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._pushes: Counter[str] = Counter()
+        self._runs: Counter[str] = Counter()
+        self.passwords = {role: secrets.token_urlsafe(16) + "aA1!" for role in self.users}
+        for role in self.users:
+            self._person(role)
+        for name, private in ((PRIVATE, True), (PUBLIC, False)):
+            body = {"name": name, "private": private, "auto_init": True, "default_branch": "main"}
+            self.owner("POST", "/user/repos", body)
+            for role, right in WRITER_AND_READER:
+                path = f"/repos/{self.repo(name)}/collaborators/{self.users[role]}"
+                self.owner("PUT", path, {"permission": right})
+        self.runner = Runner(self.url, self._registration_token(), self.label)
+
+    @cached_property
+    def version(self) -> str:  # type: ignore[override]  # a property all the same
+        return str(self._as_admin("GET", "/version").json()["version"]).partition("+")[0]
+
+    def push(self, workflow: str, title: str, branch: str = "main", repo: str = PRIVATE) -> int:
+        """The workflow's file, or another commit that it asks for once it is there."""
+        known = f"{repo}/{workflow}"
+        if not self._pushes[known]:
+            message = title if branch == "main" else "a workflow of branches"
+            self._commit(repo, f".forgejo/workflows/{workflow}", workflows.text(workflow, self.label), message)
+        if self._pushes[known] or branch != "main":
+            self._commit(repo, f"touch/{workflow}/{self._pushes[known]}", title, title, branch)
+        self._pushes[known] += 1
+        self._runs[repo] += 1
+        return self._runs[repo]
+
+    def artifact(self, task: Task, name: str, data: bytes) -> None:
+        """By the protocol of version 4; `data` should be a zip."""
+        token = task.context["gitea_runtime_token"]
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        ids = {
+            "workflow_run_backend_id": str(claims["RunID"]),
+            "workflow_job_run_backend_id": str(claims["JobID"]),
+            "name": name,
+        }
+        made = self._artifact_call(token, "CreateArtifact", {**ids, "version": 4})
+        upload = made["signedUploadUrl"].partition("/twirp/")[2]
+        url = f"{self.url}/twirp/{upload}&comp=appendBlock"
+        checked(self._session.put(url, data=data, timeout=30))
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        self._artifact_call(token, "FinalizeArtifact", {**ids, "size": str(len(data)), "hash": digest})
+
+    def close(self) -> None:
+        for name in (PRIVATE, PUBLIC):
+            self._as_admin("DELETE", f"/repos/{self.repo(name)}")
+        for name in self.users.values():
+            self._as_admin("DELETE", f"/admin/users/{name}?purge=true")
+
+    def owner(self, method: str, path: str, body: dict[str, Any]) -> requests.Response:
+        """A request to the API as the owner of the repositories; raises RuntimeError when it is refused."""
+        headers = {"Authorization": f"token {self.tokens['owner']}"}
+        return checked(
+            self._session.request(method, f"{self.url}/api/v1{path}", json=body, headers=headers, timeout=30)
+        )
+
+    def _artifact_call(self, token: str, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = self._session.post(f"{self.url}{ARTIFACTS}/{method}", json=body, headers=headers, timeout=30)
+        found: dict[str, Any] = checked(answer).json()
+        return found
+
+    def _commit(self, repo: str, path: str, text: str, message: str, branch: str = "main") -> None:
+        """One new file on a branch, which is made from the default one if need be."""
+        body = {"content": base64.b64encode(text.encode()).decode(), "message": message, "branch": "main"}
+        if branch != "main":
+            body["new_branch"] = branch
+        self.owner("POST", f"/repos/{self.repo(repo)}/contents/{path}", body)
+
+    def _person(self, role: str) -> None:
+        name, password = self.users[role], self.passwords[role]
+        user = {"username": name, "email": f"{name}@example.com", "password": password, "must_change_password": False}
+        checked(self._as_admin("POST", "/admin/users", user))
+        for suffix, scopes in TOKENS.items():
+            made = self._session.post(
+                f"{self.url}/api/v1/users/{name}/tokens",
+                json={"name": f"t{suffix}", "scopes": scopes},
+                auth=(name, password),
+                timeout=30,
+            )
+            self.tokens[role + suffix] = checked(made).json()["sha1"]
+
+    def _registration_token(self) -> str:
+        """A runner of the owner goes with the account; where the version has no such route, one of the instance."""
+        headers = {"Authorization": f"token {self.tokens['owner']}"}
+        url = f"{self.url}/api/v1/user/actions/runners/registration-token"
+        answer = self._session.get(url, headers=headers, timeout=30)
+        if answer.status_code != 200:
+            answer = checked(self._as_admin("GET", "/admin/runners/registration-token"))
+        return str(answer.json()["token"])
+
+    def _as_admin(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+        return self._session.request(method, f"{self.url}/api/v1{path}", json=body, auth=self.admin, timeout=30)
+
+
+def checked(answer: requests.Response) -> requests.Response:
+    """The answer, unless it is a refusal."""
+    if answer.status_code >= 400:
+        request = answer.request
+        raise RuntimeError(f"{request.method} {request.url}: {answer.status_code} {answer.text[:300]}")
+    return answer

@@ -1,0 +1,32 @@
+"""Which fields of an answer a version can't tell, and from which major version on each is told. The only place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+NEVER = 10_000
+
+RUN: Mapping[str, int] = {
+    "id": 12,
+    "event": 9,
+    "created_at": 12,
+    "updated_at": 12,
+    "run_started_at": 12,
+    "completed_at": 12,
+    "duration_seconds": 12,
+}
+JOB: Mapping[str, int] = {
+    "run_id": 13,
+    "attempt": 13,
+    "attempts": 13,
+    "started_at": 13,
+    "completed_at": NEVER,
+    "needs": NEVER,
+    "runs_on": NEVER,
+}
+STEP: Mapping[str, int] = {"started_at": NEVER}
+
+
+def untold(table: Mapping[str, int], major: int) -> set[str]:
+    """The fields of a table that are null for this version."""
+    return {field for field, since in table.items() if major < since}

@@ -1,0 +1,74 @@
+"""What the contract tests need of a server, real or not: people, two repositories, pushes, a runner."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from tests.live.runner import Runner, Task
+
+PATIENCE = 20.0
+ROLES = ("owner", "writer", "reader", "stranger")
+# A token of each person with these scopes: `owner` is everything's, `owner-read` a token that may only read.
+TOKENS = {"": ["all"], "-read": ["read:repository"], "-issue": ["read:issue"], "-public": ["public-only", "all"]}
+PRIVATE, PUBLIC = "demo", "open"
+
+
+class Server(ABC):
+    """A server with a private repository `demo` and a public one `open`, both of `owner`.
+
+    `tokens` are by role and suffix as in TOKENS; `users` are names by role.
+    """
+
+    url: str
+    runner: Runner
+    admin: tuple[str, str]
+
+    def __init__(self) -> None:
+        self.unique = secrets.token_hex(4)
+        self.label = f"label-{self.unique}"
+        self.users = {role: f"{role}-{self.unique}" for role in ROLES}
+        self.tokens: dict[str, str] = {}
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """What the server says it is, without what follows `+`."""
+
+    @abstractmethod
+    def push(self, workflow: str, title: str, branch: str = "main", repo: str = PRIVATE) -> int:
+        """A commit of `owner` that starts this one of the workflows; the number of the run."""
+
+    @abstractmethod
+    def artifact(self, task: Task, name: str, data: bytes) -> None:
+        """Uploads an artifact, as a running job does."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Removes everything that was made."""
+
+    @property
+    def major(self) -> int:
+        """The major version."""
+        return int(self.version.partition(".")[0])
+
+    def repo(self, name: str = PRIVATE) -> str:
+        """The full name of one of the repositories."""
+        return f"{self.users['owner']}/{name}"
+
+    def take(self, number: int) -> Task:
+        """The next job, as soon as there is one; it must be of this run."""
+        task = eventually(self.runner.fetch)
+        if task is None or task.run_number != number:
+            raise AssertionError(f"run {number} has no job to take" + (f", but {task.run_number} has" if task else ""))
+        return task
+
+
+def eventually[T](look: Callable[[], T | None]) -> T | None:
+    """What `look` finds, within a time that is generous for a slow machine; else None."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := look()) is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found

@@ -1,0 +1,43 @@
+"""The stand-in Forgejo as one of the servers that the contract is held against."""
+
+from __future__ import annotations
+
+from tests.double import Double, JobSpec
+from tests.live import workflows
+from tests.live.runner import Runner, Task
+from tests.live.server import PRIVATE, PUBLIC, TOKENS, Server
+
+
+class StandIn(Server):
+    """People and pushes are made in its world; the scripted runner speaks to it over HTTP."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__()
+        self.double = Double(version=version).start()
+        self.url = self.double.url
+        world = self.double.world
+        self.admin = (world.admin.name, world.admin.password)
+        people = {role: world.user(name) for role, name in self.users.items()}
+        for role, user in people.items():
+            for suffix, scopes in TOKENS.items():
+                wide = [scope for scope in scopes if scope != "public-only"]
+                self.tokens[role + suffix] = world.token(user, *wide, public_only=len(wide) < len(scopes))
+        self._repos = {name: world.repo(self.repo(name), private=name == PRIVATE) for name in (PRIVATE, PUBLIC)}
+        for repo in self._repos.values():
+            repo.collaborators |= {people["writer"]: "write", people["reader"]: "read"}
+        self.runner = Runner(self.url, "registration", self.label)
+
+    @property
+    def version(self) -> str:
+        return self.double.world.version.reported.partition("+")[0]
+
+    def push(self, workflow: str, title: str, branch: str = "main", repo: str = PRIVATE) -> int:
+        specs = [JobSpec(job.name, job.steps, job.needs, (job.label,)) for job in workflows.jobs(workflow, self.label)]
+        return self.double.world.run(self._repos[repo], workflow, title, branch, jobs=specs).index
+
+    def artifact(self, task: Task, name: str, data: bytes) -> None:
+        run = next(run for run in self._repos[PRIVATE].runs if run.index == task.run_number)
+        self.double.world.artifact(run, name, data)
+
+    def close(self) -> None:
+        self.double.stop()
