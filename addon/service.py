@@ -12,9 +12,9 @@ from addon.access import Access, Caller, Grant
 from addon.errors import BadRequest, Conflict, NotFound
 from addon.forgejo import Forgejo, Log, not_started
 from addon.model import Artifact, Job, JobDetail, Run, RunDetails, Status
+from addon.parameters import NEWEST
 from addon.routes import Query
 
-NEWEST = 0
 # How often a rerun's effect is looked for; Forgejo writes it before it answers, so the first look should do.
 LOOKS, PAUSE = 3, 0.2
 SIDE_BY_SIDE = 4
