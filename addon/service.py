@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from addon.access import Access, Caller, Grant
 from addon.errors import BadRequest, Conflict, NotFound
+from addon.followservice import FollowLimits, FollowService
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
 from addon.logservice import LogService
@@ -41,11 +42,14 @@ class Timings:
 class Service:
     """What callers can ask of one Forgejo."""
 
-    def __init__(self, access: Access, forgejo: Forgejo, logs: JobLogs, default_attempt: str) -> None:
+    def __init__(
+        self, access: Access, forgejo: Forgejo, logs: JobLogs, default_attempt: str, limits: FollowLimits
+    ) -> None:
         """`default_attempt` is `1` or `latest`."""
         self._access = access
         self._forgejo = forgejo
         self.logs = LogService(self, forgejo, logs)
+        self.following = FollowService(self, access, forgejo, logs, self.logs.reader, limits)
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
     def info(self, query: Query, caller: Caller, timings: Timings) -> Run:
