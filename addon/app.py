@@ -13,7 +13,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 
 import waitress.server
 from flask import Flask, Response, request
@@ -23,7 +22,7 @@ from addon import __version__, credentials, routes
 from addon.access import Access
 from addon.admin import AdminSession
 from addon.answers import ANSWERS, own
-from addon.errors import ApiError, Busy, Forbidden
+from addon.errors import ApiError, Busy, Forbidden, InternalError, unexpected
 from addon.followservice import FollowLimits
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
@@ -73,8 +72,8 @@ def create_app(service: Service, secret: str) -> Flask:
         except ApiError as error:
             response = error_answer(error.status, error.message, error.headers)
         except Exception as error:  # whatever it is, the caller gets an error and no detail
-            _log_unexpected(error)
-            response = error_answer(500, "internal error of the Actions extension")
+            unexpected(error)
+            response = error_answer(500, InternalError().message)
         return _marked(response, timings)
 
     @app.errorhandler(HTTPException)
@@ -94,13 +93,6 @@ def _answer(service: Service, secret: str, timings: Timings) -> Response:
         return own(name)
     query = routes.parse(request.method, target)
     return ANSWERS[query.action](service, query, caller_of(request), timings)
-
-
-def _log_unexpected(error: Exception) -> None:
-    """What happened and where. The exception's text stays out: it may quote a page, an address or a header."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
-    log.error("unexpected %s at %s", type(error).__name__, places)
 
 
 def _marked(response: Response, timings: Timings) -> Response:
