@@ -92,8 +92,9 @@ run_tests() {
     local args=(-q -n 4)
     if [[ ${1:-} == --live ]]; then
         shift
-        [[ -n ${FORGEJO_LIVE_URL:-} ]] || fail "--live needs FORGEJO_LIVE_URL, FORGEJO_LIVE_ADMIN_USER and FORGEJO_LIVE_ADMIN_PASSWORD"
-        args=(-v tests/live)
+        [[ -n ${FORGEJO_LIVE_URL:-} && -n ${FORGEJO_LIVE_ADMIN_USER:-} && -n ${FORGEJO_LIVE_ADMIN_PASSWORD:-} ]] \
+            || fail "--live needs FORGEJO_LIVE_URL, FORGEJO_LIVE_ADMIN_USER and FORGEJO_LIVE_ADMIN_PASSWORD"
+        args+=(-m live tests/live)
     fi
     .venv/bin/python -m pytest "${args[@]}" "$@"
 }
