@@ -15,7 +15,7 @@ import time
 from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 
-from addon import __version__, redact, routes, settings
+from addon import __version__, lean, redact, routes, settings
 from addon.supervisor import Supervisor
 
 SECRET_HEADER = "X-Actions-Secret"
@@ -40,6 +40,7 @@ class ActionsExtension:
         self._supervisor: Supervisor | None = None
         self._settings: settings.Settings | None = None
         self._in_flight: set[str] = set()
+        self._frozen: frozenset[str] = frozenset()
 
     def load(self, loader: Loader) -> None:
         """Declares the options, all as text."""
@@ -48,7 +49,7 @@ class ActionsExtension:
 
     def configure(self, updated: set[str]) -> None:
         """Checks the options; a wrong one stops the start with one line."""
-        if message := settings.unknown(ctx.options.deferred):
+        if message := settings.unknown(ctx.options.deferred) or lean.refusal(self._frozen, updated):
             raise exceptions.OptionsError(message)  # type: ignore[no-untyped-call]
         try:
             own = {name: getattr(ctx.options, name) for name in settings.OPTIONS}
@@ -64,6 +65,8 @@ class ActionsExtension:
         assert self._settings is not None  # noqa: S101  # configure has run
         self._supervisor = Supervisor(self._settings)
         await self._supervisor.start()
+        if self._settings.lean and lean.is_possible():
+            self._frozen = lean.drop()
         server = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
         where = ", ".join(f"http://{host}:{port}" for host, port, *_ in server.listen_addrs())
         line = f"actions extension {__version__}: listening on {where}, Forgejo is {self._settings.upstream}"

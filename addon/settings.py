@@ -20,6 +20,10 @@ OPTIONS: dict[str, tuple[str, str]] = {
     ),
     "actions_timeout": ("30", "Seconds that one request to Forgejo may take."),
     "actions_threads": ("64", "Requests to Forgejo at once; as many logs are read beside them."),
+    "actions_lean": (
+        "true",
+        "Whether mitmdump goes without those of mitmproxy's own add-ons that have nothing to do: true or false.",
+    ),
 }
 
 
@@ -32,6 +36,7 @@ class Settings:
     collisions: str = "extension"
     timeout: float = 30.0
     threads: int = 64
+    lean: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """For the application's start line."""
@@ -51,6 +56,7 @@ def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
         collisions=_one_of("actions_collisions", options, ("extension", "native")),
         timeout=_number("actions_timeout", options, 1, 3600),
         threads=int(_number("actions_threads", options, 4, 1000)),
+        lean=_one_of("actions_lean", options, ("true", "false")) == "true",
     )
 
 
