@@ -7,45 +7,45 @@ standard input closes: it never outlives the proxy. A request without the secret
 from __future__ import annotations
 
 import hmac
-import itertools
 import json
 import logging
 import os
-import re
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
 
 import waitress.server
-from flask import Flask, Request, Response, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from addon import __version__, credentials, render, routes
-from addon.access import HEADERS, PARAMETERS, Access, Caller
+from addon import __version__, credentials, routes
+from addon.access import Access
 from addon.admin import AdminSession
+from addon.answers import ANSWERS, own
 from addon.errors import ApiError, Busy, Forbidden
+from addon.followservice import FollowLimits
 from addon.forgejo import Forgejo
+from addon.joblogs import JobLogs
 from addon.limits import PATIENCE, RETRY_AFTER
+from addon.replies import caller_of, error_answer
 from addon.service import Service, Timings
 from addon.settings import Settings
-from addon.transport import Stream, Transport
+from addon.transport import Transport
 
 log = logging.getLogger("addon")
 
 SECRET_HEADER = "X-Actions-Secret"
 # When the proxy handed the request over, by the machine's monotonic clock, in seconds.
 ARRIVED_HEADER = "X-Actions-Arrived"
-# Threads for each of `actions_threads`: those that wait for a place, or read a log, keep nobody else out.
+# Threads for each of `actions_threads`: those that wait for a place, or read a log, keep nobody else out. Followers
+# have theirs beside them.
 ROOM = 4
 # The port is the proxy's alone. It keeps a connection for each client, so the server's own limit of 100 would be
 # one of clients.
 CONNECTIONS, IDLE_SECONDS = 4096, 600
-# Names in a message come from workflows, and may be of any length.
-MOST_MESSAGE = 2000
-# What a terminal would obey, or show in another order, and JSON leaves as it is: C1 controls, bidi marks, line ends.
-UNSEEN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# Bytes of an answer that may wait for the proxy to take them: a slow reader of a large log costs no more memory.
+WAITING_BYTES = 256 * 1024
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -56,7 +56,8 @@ def build(settings: Settings) -> Service:
     callers = Transport(settings.upstream, settings.timeout, half)
     admin = Transport(settings.upstream, settings.timeout, half, streams=settings.threads)
     session = AdminSession(admin, credentials.from_environment)
-    return Service(Access(callers), Forgejo(session), settings.default_attempt)
+    limits = FollowLimits(settings.followers, settings.recheck)
+    return Service(Access(callers), Forgejo(session), JobLogs(session), settings.default_attempt, limits)
 
 
 def create_app(service: Service, secret: str) -> Flask:
@@ -70,15 +71,15 @@ def create_app(service: Service, secret: str) -> Flask:
         try:
             response = _answer(service, secret, timings)
         except ApiError as error:
-            response = _error(error.status, error.message, error.headers)
+            response = error_answer(error.status, error.message, error.headers)
         except Exception as error:  # whatever it is, the caller gets an error and no detail
             _log_unexpected(error)
-            response = _error(500, "internal error of the Actions extension")
+            response = error_answer(500, "internal error of the Actions extension")
         return _marked(response, timings)
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:
-        return _marked(_error(error.code or 500, error.name), Timings())
+        return _marked(error_answer(error.code or 500, error.name), Timings())
 
     return app
 
@@ -88,97 +89,11 @@ def _answer(service: Service, secret: str, timings: Timings) -> Response:
         raise Forbidden("this port answers only the proxy beside it")
     if time.monotonic() - float(request.headers[ARRIVED_HEADER]) > PATIENCE:
         raise Busy("too many requests at once; try again later", RETRY_AFTER)
-    query = routes.parse(request.method, request.environ["REQUEST_URI"])
-    return ANSWERS[query.action](service, query, _caller(request), timings)
-
-
-def _info(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    return _json(render.run(service.info(query, caller, timings), _links()))
-
-
-def _jobs(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    run, details, only = service.jobs(query, caller, timings)
-    return _json(render.jobs(run, details, _links(), only))
-
-
-def _summary(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    run, details, artifacts = service.summary(query, caller, timings)
-    return _json(render.summary(run, details, artifacts, _links()))
-
-
-def _logs(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    wanted = {"Range": request.headers["Range"]} if "Range" in request.headers else {}
-    run, found = service.log(query, caller, timings, request.method, wanted)
-    detail = run.detail
-    headers = {
-        **found.headers,
-        "X-Actions-Run": str(run.number),
-        "X-Actions-Job": str(detail.index),
-        "X-Actions-Attempt": str(detail.attempt) if detail.attempt else "latest",
-    }
-    body = _begun(found.body) if found.body is not None and request.method != "HEAD" else None
-    if found.body is not None and body is None:
-        found.body.close()
-    response = Response(body, found.status, headers, content_type="text/plain; charset=utf-8")
-    if found.body is not None:
-        response.call_on_close(found.body.close)
-    return response
-
-
-def _begun(stream: Stream) -> Iterator[bytes]:
-    """The stream's bytes. The first are read now: what fails at once is an error, not the beginning of a log."""
-    chunks = iter(stream)
-    try:
-        first = next(chunks, b"")
-    except BaseException:
-        stream.close()
-        raise
-    return itertools.chain((first,), chunks)
-
-
-def _rerun(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    run, job = service.rerun(query, caller, timings)
-    log.info("rerun of %s run %d, job %s", run.repo, run.number, "all" if job is None else job)
-    links = _links()
-    response = _json(render.rerun(run, job, links), 201)
-    response.headers["Location"] = links.api(run, "jobs")
-    return response
-
-
-ANSWERS: Mapping[str, Callable[[Service, routes.Query, Caller, Timings], Response]] = {
-    "info": _info,
-    "jobs": _jobs,
-    "logs": _logs,
-    "summary": _summary,
-    "rerun": _rerun,
-}
-
-
-def _caller(request: Request) -> Caller:
-    """The credentials of the request in every form that Forgejo's API takes."""
-    headers = {name: request.headers[name] for name in HEADERS if name in request.headers}
-    parameters = {name: request.args[name] for name in PARAMETERS if name in request.args}
-    return Caller(headers, parameters)
-
-
-def _links() -> render.Links:
-    """URLs in an answer point to where the client came: the host that it asked, by the scheme it used in front."""
-    scheme = "https" if request.headers.get("X-Forwarded-Proto", "").lower() == "https" else "http"
-    return render.Links(f"{scheme}://{request.host}")
-
-
-def _json(value: object, status: int = 200) -> Response:
-    text = UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False)) + "\n"
-    # A lone surrogate in a title is not UTF-8; it is escaped instead.
-    body = text.encode("utf-8", "backslashreplace")
-    return Response(body, status, content_type="application/json; charset=utf-8")
-
-
-def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    short = message if len(message) <= MOST_MESSAGE else message[:MOST_MESSAGE] + "…"
-    response = _json({"message": short, "url": f"{_links().base}/api/swagger"}, status)
-    response.headers.update(headers or {})
-    return response
+    target = request.environ["REQUEST_URI"]
+    if (name := routes.own_page(request.method, target)) is not None:
+        return own(name)
+    query = routes.parse(request.method, target)
+    return ANSWERS[query.action](service, query, caller_of(request), timings)
 
 
 def _log_unexpected(error: Exception) -> None:
@@ -209,10 +124,12 @@ def main() -> None:
         create_app(build(settings), start["secret"]),
         host="127.0.0.1",
         port=0,
-        threads=settings.threads * ROOM,
+        threads=settings.threads * ROOM + settings.followers,
         ident=None,
         connection_limit=CONNECTIONS,
         asyncore_use_poll=True,
+        outbuf_high_watermark=WAITING_BYTES,
+        channel_request_lookahead=1,  # else a client that has left is noticed at the next byte only
         channel_timeout=IDLE_SECONDS,
         expose_tracebacks=False,
     )

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field, replace
 
 from addon.access import Access, Caller, Grant
 from addon.errors import BadRequest, Conflict, NotFound
-from addon.forgejo import Forgejo, Log, not_started
+from addon.followservice import FollowLimits, FollowService
+from addon.forgejo import Forgejo
+from addon.joblogs import JobLogs
+from addon.logservice import LogService
 from addon.model import Artifact, Job, JobDetail, Run, RunDetails, Status
+from addon.parameters import NEWEST
 from addon.routes import Query
 
-NEWEST = 0
 # How often a rerun's effect is looked for; Forgejo writes it before it answers, so the first look should do.
 LOOKS, PAUSE = 3, 0.2
 SIDE_BY_SIDE = 4
@@ -39,10 +42,14 @@ class Timings:
 class Service:
     """What callers can ask of one Forgejo."""
 
-    def __init__(self, access: Access, forgejo: Forgejo, default_attempt: str) -> None:
+    def __init__(
+        self, access: Access, forgejo: Forgejo, logs: JobLogs, default_attempt: str, limits: FollowLimits
+    ) -> None:
         """`default_attempt` is `1` or `latest`."""
         self._access = access
         self._forgejo = forgejo
+        self.logs = LogService(self, forgejo, logs)
+        self.following = FollowService(self, access, forgejo, logs, self.logs.reader, limits)
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
     def info(self, query: Query, caller: Caller, timings: Timings) -> Run:
@@ -78,17 +85,17 @@ class Service:
             found = artifacts.result()
         return self._with_details(run, grant, caller, timings), details, found
 
-    def log(
-        self, query: Query, caller: Caller, timings: Timings, method: str, headers: Mapping[str, str]
-    ) -> tuple[Run, Log]:
-        """The log of one job; the run tells job and attempt. `headers` may hold Range."""
+    def run_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
+        """The run, for a caller who may read it."""
         grant = self._may_read(query, caller, timings)
         with timings.part("forgejo"):
-            run = self._run(query, grant)
-            run = self._with_job(run, query.job or 0, self._attempt(query, run))
-            if not run.detail.started and not run.jobs[run.detail.index].status.done:
-                raise not_started(run)
-            return run, self._forgejo.log(run, method, headers)
+            return self._run(query, grant)
+
+    def job_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
+        """The run with one job in detail, the first if none is named, at the asked attempt or the default one."""
+        run = self.run_of(query, caller, timings)
+        with timings.part("forgejo"):
+            return self._with_job(run, query.job or 0, self._attempt(query, run))
 
     def rerun(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, int | None]:
         """Reruns the run, or one job, and makes sure that it happened: the state afterwards, and the job's index.

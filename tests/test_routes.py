@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from addon.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
 from addon.model import Repo
-from addon.routes import Query, is_ours, parse
+from addon.routes import Query, is_ours, own_page, parse
 
 RUNS = "/api/v1/repos/org/repo/actions/runs"
 
@@ -31,6 +31,8 @@ RUNS = "/api/v1/repos/org/repo/actions/runs"
         "http://elsewhere/api/v1/repos/org/repo/actions/runs/latest",
         f"{RUNS}/latest#fragment",
         "/api/v1/repos/\udcff/repo/actions/runs/latest",
+        "/api/v1/actions-extensions",
+        "/api/v1/actions-extensions/anything/else",
     ],
 )
 def test_an_extension_path_is_ours(target: str) -> None:
@@ -133,6 +135,14 @@ def test_another_method_is_a_405_with_allow(method: str, path: str, allow: str) 
     with pytest.raises(MethodNotAllowed) as caught:
         parse(method, f"{RUNS}/{path}")
     assert caught.value.headers["Allow"] == allow
+
+
+def test_pages_of_the_extension_itself() -> None:
+    assert own_page("GET", "/api/v1/actions-extensions/") == ""
+    assert own_page("HEAD", "/api/v1//actions-extensions/a/b?x=y") == "a/b"
+    assert own_page("GET", f"{RUNS}/latest") is None
+    with pytest.raises(MethodNotAllowed):
+        own_page("POST", "/api/v1/actions-extensions")
 
 
 def test_an_unknown_tail_is_a_404_that_lists_the_known() -> None:
