@@ -18,7 +18,7 @@ from tests.bench.load import address
 from tests.bench.processes import forget_peaks, peak
 from tests.fidelity.cases import CASES, Case, Through
 from tests.fidelity.git_server import GitServer
-from tests.fidelity.wire import ScriptedUpstream, Seen, Send, Silence, ToBytes, ToEnd, Until
+from tests.fidelity.wire import Await, Say, ScriptedUpstream, Seen, Send, Silence, ToBytes, ToEnd, Until
 from tests.support import Proxy, raw, start_proxy
 from tests.upstream import Upstream
 
@@ -90,8 +90,8 @@ def test_after_an_early_hint_no_answer_is_taken_for_another(wire: tuple[Scripted
 def test_a_waiting_stream_is_silent_and_open(wire: tuple[ScriptedUpstream, Proxy]) -> None:
     upstream, proxy = wire
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-    script = [[Until(b"\r\n\r\n"), Send(head), Silence()]]
-    seen = upstream.converse(proxy.url, [Send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), Until(head), Silence()], script)
+    client = [Send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), Until(head), Silence(), Say("waited")]
+    seen = upstream.converse(proxy.url, client, [[Until(b"\r\n\r\n"), Send(head), Await("waited")]])
     assert (seen.at_client, seen.client_end) == (head, "done")
 
 

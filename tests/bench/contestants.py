@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +46,12 @@ class Contestant:
 
 
 @contextmanager
-def start_contestants(upstream: str) -> Iterator[list[Contestant]]:
-    """All that there are, in front of the same upstream."""
+def start_contestants(
+    upstream: str, admin: tuple[str, str] = ("none", "none"), options: Mapping[str, object] | None = None
+) -> Iterator[list[Contestant]]:
+    """All that there are, in front of the same upstream. `admin` and `options` are this project's."""
     with ExitStack() as stack:
-        ours = stack.enter_context(start_proxy(upstream))
+        ours = stack.enter_context(start_proxy(upstream, admin, options))
         found = [
             Contestant(DIRECT, upstream, None),
             stack.enter_context(_bare_mitmdump(upstream)),

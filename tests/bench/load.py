@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -131,8 +132,17 @@ class Transfer:
         return self.size / self.seconds / 1e6
 
 
-def download(url: str, path: str, headers: dict[str, str] | None = None) -> Transfer:
-    """Reads an answer to its end, which is the connection's; the size is that of the body, chunk marks and all."""
+def download(
+    url: str,
+    path: str,
+    headers: dict[str, str] | None = None,
+    over: Callable[[], bool] = lambda: False,
+    pace: float = math.inf,
+) -> Transfer:
+    """Reads an answer to its end, or until it is over, at so many bytes a second at most.
+
+    Without a length the chunk marks count as a part of the body.
+    """
     buffer, size, first = bytearray(BUFFER), 0, 0.0
     with socket.create_connection(address(url), timeout=TIMEOUT) as connection:
         started = time.perf_counter()
@@ -146,9 +156,10 @@ def download(url: str, path: str, headers: dict[str, str] | None = None) -> Tran
         size = len(head) - head.index(b"\r\n\r\n") - 4
         length = LENGTH.search(head)
         end = int(length[1]) if length else None
-        while size != end and (count := connection.recv_into(buffer)):
+        while size != end and not over() and (count := connection.recv_into(buffer)):
             size += count
-    if end is not None and size != end:
+            time.sleep(max(size / pace - (time.perf_counter() - started), 0)) if pace < math.inf else None
+    if end is not None and size != end and not over():
         raise ValueError(f"{size} bytes instead of {end}")
     return Transfer(size, time.perf_counter() - started, first)
 

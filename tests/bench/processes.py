@@ -1,7 +1,8 @@
-"""Memory of a process and its children, as the kernel counts it."""
+"""Memory and time of a process and its children, as the kernel counts them."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -30,6 +31,20 @@ def forget_peaks(pid: int) -> int:
 def peak(pid: int) -> int:
     """The sum of the family's peaks, in megabytes: not less than the peak of the sum."""
     return sum(_kilobytes(each, "VmHWM") for each in family(pid)) >> 10
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of the whole family so far."""
+    ticks = 0
+    for each in family(pid):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _kilobytes(pid: int, name: str) -> int:
