@@ -10,6 +10,7 @@ usage() {
 ./run.sh [options]       serve, with mitmdump; options are mitmdump's
 ./run.sh web [options]   the same in mitmweb, to look at requests while debugging
 ./run.sh test [args]     run the tests; args are pytest's. --live: only those against real servers
+./run.sh bench [--quick] measure the speed beside mitmdump alone, and nginx if there is one. --out FILE.svg: the picture
 ./run.sh help            this
 
 FORGEJO_URL                     Forgejo: scheme, host and port, as http://127.0.0.1:3000
@@ -27,6 +28,10 @@ main() {
         test)
             set_up
             run_tests "${@:2}"
+            ;;
+        bench)
+            set_up
+            exec .venv/bin/python -m tests.bench "${@:2}"
             ;;
         web) serve mitmweb --set web_open_browser=false "${@:2}" ;;
         serve) serve mitmdump "${@:2}" ;;

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import time
+from collections.abc import Sequence
 
-from mitmproxy import ctx, exceptions, http
+from mitmproxy import ctx, exceptions, http, tcp
 from mitmproxy.addonmanager import Loader
 
-from addon import __version__, redact, routes, settings
+from addon import __version__, forwarded, lean, redact, routes, settings
 from addon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
 
 SECRET_HEADER = "X-Actions-Secret"
 ARRIVED_HEADER = "X-Actions-Arrived"
@@ -29,6 +33,8 @@ DRAIN_SECONDS = 5.0
 # How long a request waits for an application that is being started.
 START_SECONDS = 5.0
 PAUSE = 0.05
+# Answers that another one follows. mitmproxy takes them for the whole; 101 is one.
+INTERIM = frozenset({100, *range(102, 200)})
 # The largest request body that is read before an answer made here.
 MOST_BODY = 65536
 
@@ -40,6 +46,8 @@ class ActionsExtension:
         self._supervisor: Supervisor | None = None
         self._settings: settings.Settings | None = None
         self._in_flight: set[str] = set()
+        self._trusted: Sequence[forwarded.Network] = ()
+        self._frozen: frozenset[str] = frozenset()
 
     def load(self, loader: Loader) -> None:
         """Declares the options, all as text."""
@@ -48,7 +56,7 @@ class ActionsExtension:
 
     def configure(self, updated: set[str]) -> None:
         """Checks the options; a wrong one stops the start with one line."""
-        if message := settings.unknown(ctx.options.deferred):
+        if message := settings.unknown(ctx.options.deferred) or lean.refusal(self._frozen, updated):
             raise exceptions.OptionsError(message)  # type: ignore[no-untyped-call]
         try:
             own = {name: getattr(ctx.options, name) for name in settings.OPTIONS}
@@ -58,12 +66,15 @@ class ActionsExtension:
         if self._supervisor is not None and parsed != self._settings:  # changed in mitmweb; the application has the old
             raise exceptions.OptionsError("the Actions extension's options change by a restart only")  # type: ignore[no-untyped-call]
         self._settings = parsed
+        self._trusted = forwarded.networks(parsed.trusted_proxies)
 
     async def running(self) -> None:
         """Starts the application, and says where everything is."""
         assert self._settings is not None  # noqa: S101  # configure has run
         self._supervisor = Supervisor(self._settings)
         await self._supervisor.start()
+        if self._settings.lean and lean.is_possible():
+            self._frozen = lean.drop()
         server = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
         where = ", ".join(f"http://{host}:{port}" for host, port, *_ in server.listen_addrs())
         line = f"actions extension {__version__}: listening on {where}, Forgejo is {self._settings.upstream}"
@@ -91,13 +102,20 @@ class ActionsExtension:
             if routes.is_ours(flow.request.path):
                 flow.marked = PASSED_MARK
             flow.request.stream = True
+            forwarded.rewrite(flow, self._trusted)
         flow.metadata[HANDLED] = "handled"
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Streams every answer. The request has been sent: what is left of it is what mitmproxy shows and saves."""
-        if flow.response is not None:
+        if flow.response is not None and flow.response.status_code in INTERIM:
+            _refuse_interim(flow.response)
+        elif flow.response is not None:
             flow.response.stream = True
         redact.request(flow)
+
+    def tcp_message(self, flow: tcp.TCPFlow) -> None:
+        """A part of an upgraded connection, which is passed on as it is. mitmproxy would keep it for good."""
+        flow.messages.clear()
 
     def response(self, flow: http.HTTPFlow) -> None:
         """An answer has ended."""
@@ -156,6 +174,15 @@ def _drop_body(request: http.Request) -> None:
         request.headers.pop("Content-Length", None)
         request.headers["Transfer-Encoding"] = "chunked"
     request.stream = lambda _: []
+
+
+def _refuse_interim(response: http.Response) -> None:
+    """Makes it a 502 that ends both connections. The client would wait for ever; and, if either connection were used
+    again, what follows would be taken for the answer to its next request. Both sides hold this very object.
+    """
+    log.warning("actions extension: Forgejo sent a %d, which mitmproxy can't pass on: 502", response.status_code)
+    response.status_code, response.reason = 502, "Bad Gateway"
+    response.headers.fields = ((b"Content-Length", b"0"), (b"Connection", b"close"))
 
 
 def _is_large(request: http.Request) -> bool:
