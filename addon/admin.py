@@ -87,13 +87,20 @@ class AdminSession:
         accept = {"Accept": "application/json"}
         return self._retrying(lambda s: self._transport.request("POST", path, accept | s.headers(), json_body=body))
 
-    def stream(self, method: str, path: str, headers: Mapping[str, str]) -> Stream | Answer:
-        """A text download: a Stream when it is one (200 or 206), the whole Answer when it is a message."""
+    def stream(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        json_body: object | None = None,
+        media_type: str = "text/plain",
+    ) -> Stream | Answer:
+        """A download: a Stream when it is one of this type (200 or 206), the whole Answer when it is a message."""
         opened: list[Stream] = []
 
         def attempt(session: Session) -> Answer:
-            stream = self._transport.stream(method, path, {**headers, **session.headers()})
-            if stream.status in (200, 206) and stream.media_type == "text/plain":
+            stream = self._transport.stream(method, path, {**headers, **session.headers()}, json_body)
+            if stream.status in (200, 206) and stream.media_type == media_type:
                 opened.append(stream)
                 return Answer(stream.status, stream.headers, b"")
             return stream.whole()

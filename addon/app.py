@@ -25,6 +25,7 @@ from addon.admin import AdminSession
 from addon.answers import ANSWERS, caller_of, error_answer, own
 from addon.errors import ApiError, Busy, Forbidden
 from addon.forgejo import Forgejo
+from addon.joblogs import JobLogs
 from addon.limits import PATIENCE, RETRY_AFTER
 from addon.service import Service, Timings
 from addon.settings import Settings
@@ -40,6 +41,8 @@ ROOM = 4
 # The port is the proxy's alone. It keeps a connection for each client, so the server's own limit of 100 would be
 # one of clients.
 CONNECTIONS, IDLE_SECONDS = 4096, 600
+# Bytes of an answer that may wait for the proxy to take them: a slow reader of a large log costs no more memory.
+WAITING_BYTES = 256 * 1024
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -50,7 +53,7 @@ def build(settings: Settings) -> Service:
     callers = Transport(settings.upstream, settings.timeout, half)
     admin = Transport(settings.upstream, settings.timeout, half, streams=settings.threads)
     session = AdminSession(admin, credentials.from_environment)
-    return Service(Access(callers), Forgejo(session), settings.default_attempt)
+    return Service(Access(callers), Forgejo(session), JobLogs(session), settings.default_attempt)
 
 
 def create_app(service: Service, secret: str) -> Flask:
@@ -121,6 +124,8 @@ def main() -> None:
         ident=None,
         connection_limit=CONNECTIONS,
         asyncore_use_poll=True,
+        outbuf_high_watermark=WAITING_BYTES,
+        channel_request_lookahead=1,  # else a client that has left is noticed at the next byte only
         channel_timeout=IDLE_SECONDS,
         expose_tracebacks=False,
     )

@@ -6,33 +6,14 @@ is a shell whose state comes by POST; from v13 on `…/jobs/J` redirects to an a
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote
 
 from addon import pages
 from addon.admin import AdminSession
-from addon.errors import Conflict, Gone, NotFound, UpstreamUnexpected
+from addon.errors import Conflict, NotFound, UpstreamUnexpected
 from addon.model import Artifact, JobDetail, Repo, Run
-from addon.transport import Answer, Stream
-
-NOT_STARTED = b"job is not started"
-CLEANED_UP = b"logs have been cleaned up"
-NO_FILE = b"file does not exist"
-NO_EXIST = b"resource does not exist"
-# Forgejo writes a job's name into a header as it is.
-HEADER = re.compile(r"[^\x00-\x1f\x7f]+")
-LOG_HEADERS = ("content-length", "content-range", "accept-ranges", "content-disposition")
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """A job's log: Forgejo's bytes, and those of its headers that describe them. `status` is 200, 206 or 416."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Stream | None
+from addon.transport import Answer
 
 
 class Forgejo:
@@ -47,7 +28,7 @@ class Forgejo:
         if answer.status == 404:
             raise NotFound(f"{repo} has no runs")
         if answer.status != 307:
-            raise _unexpected(answer)
+            raise unexpected(answer)
         return self._number_of(repo, pages.run_link(answer.location))
 
     def latest_of_workflow(self, repo: Repo, workflow_id: str) -> int:
@@ -57,7 +38,7 @@ class Forgejo:
         """
         answer = self._admin.get(_actions(repo), {"workflow": workflow_id, "limit": "1", "page": "1"})
         if answer.status != 200:
-            raise NotFound(f"{repo} has no Actions") if answer.status == 404 else _unexpected(answer)
+            raise NotFound(f"{repo} has no Actions") if answer.status == 404 else unexpected(answer)
         link = pages.first_run_in_list(answer.text)
         if link is None:
             raise NotFound(f"{repo} has no run with workflow_id={workflow_id}")
@@ -65,7 +46,7 @@ class Forgejo:
 
     def run(self, repo: Repo, number: int, job: int = 0, attempt: int | None = None) -> Run:
         """The run, with a job in detail; `attempt` None is the newest. Raises NotFound."""
-        path = f"{_run(repo, number)}/jobs/{job}"
+        path = f"{run_path(repo, number)}/jobs/{job}"
         answer = self._admin.get(path)
         if answer.status == 200:
             run = self._from_shell(repo, number, job, path, answer)
@@ -117,34 +98,17 @@ class Forgejo:
         """The run's artifacts: on the page from v13 on, one request more before."""
         if run.artifacts is not None:
             return run.artifacts
-        answer = self._admin.get(f"{_run(run.repo, run.number)}/artifacts")
+        answer = self._admin.get(f"{run_path(run.repo, run.number)}/artifacts")
         if answer.status != 200:
             raise _no_run(run.number, answer)
         return pages.artifact_list(answer.json())
-
-    def log(self, run: Run, method: str, headers: Mapping[str, str]) -> Log:
-        """The log of the job and attempt that `run` shows in detail. `headers` may hold Range.
-
-        Raises NotFound (not started, nothing yet) or Gone.
-        """
-        path = f"{_run(run.repo, run.number)}/jobs/{run.detail.index}"
-        if run.detail.attempt is not None:
-            path += f"/attempt/{run.detail.attempt}"
-        answer = self._admin.stream(method, f"{path}/logs", headers)
-        kept = {name: answer.headers[name] for name in LOG_HEADERS if HEADER.fullmatch(answer.headers.get(name, ""))}
-        if isinstance(answer, Stream):
-            return Log(answer.status, kept, answer)
-        if answer.status == 416:
-            kept.pop("content-length", None)  # that of Forgejo's message
-            return Log(416, kept, None)
-        raise _no_log(run, answer)
 
     def rerun(self, run: Run, job: int | None) -> None:
         """Asks for the run, or one job of it, again. Raises Conflict when Forgejo refuses.
 
         That it answers 200 proves nothing before v15: look whether the state changed.
         """
-        path = _run(run.repo, run.number) + ("" if job is None else f"/jobs/{job}")
+        path = run_path(run.repo, run.number) + ("" if job is None else f"/jobs/{job}")
         answer = self._admin.post(f"{path}/rerun", {})
         if answer.status == 200:
             return
@@ -152,7 +116,7 @@ class Forgejo:
             raise Conflict(f"Forgejo refuses: {_refusal(answer)}")
         if answer.status == 404:
             raise UpstreamUnexpected("Forgejo does not let the proxy's account rerun: it needs Actions write")
-        raise _unexpected(answer)
+        raise unexpected(answer)
 
     @staticmethod
     def _number_of(repo: Repo, link: pages.RunLink) -> int:
@@ -178,47 +142,14 @@ def _actions(repo: Repo) -> str:
     return f"/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}/actions"
 
 
-def _run(repo: Repo, number: int) -> str:
+def run_path(repo: Repo, number: int) -> str:
     if number < 1:  # Forgejo would show any run
         raise ValueError("run numbers start at 1")
     return f"{_actions(repo)}/runs/{number:d}"
 
 
 def _no_run(number: int, answer: Answer) -> Exception:
-    return NotFound(f"no run {number}") if answer.status == 404 else _unexpected(answer)
-
-
-def _no_log(run: Run, answer: Answer) -> Exception:
-    job = f"job {run.detail.index} ({run.detail.name})"
-    state = run.jobs[run.detail.index].status
-    if CLEANED_UP in answer.body:
-        return Gone(f"the log of {job} has expired: Forgejo has deleted it")
-    if NOT_STARTED in answer.body or (answer.status == 404 and not run.detail.started):
-        return not_started(run)
-    if answer.status == 500 and (NO_FILE in answer.body or not answer.body):
-        if state.done:
-            return NotFound(f"{job} is done ({state}) but its runner never uploaded a log")
-        return NotFound(f"{job} has started but has no log lines yet")
-    if answer.status == 500 and NO_EXIST in answer.body:
-        return NotFound(f"{job} has no such attempt")
-    if answer.status == 404:
-        return NotFound(f"Forgejo has no log of {job}")
-    return _unexpected(answer)
-
-
-def not_started(run: Run) -> NotFound:
-    """Why a job has no log: it waits, perhaps for a rerun, or was skipped or cancelled before it began."""
-    job = run.jobs[run.detail.index]
-    name = f"job {job.index} ({job.name})"
-    if job.status.done:
-        return NotFound(f"{name} never started ({job.status}), so it has no log")
-    earlier = [each for each in run.detail.attempts or () if each.started_at is not None]
-    if earlier:
-        return NotFound(
-            f"{name} is not started: it waits for a rerun, and until that starts Forgejo hides the logs of earlier "
-            "attempts"
-        )
-    return NotFound(f"{name} is not started ({job.status}), so it has no log yet")
+    return NotFound(f"no run {number}") if answer.status == 404 else unexpected(answer)
 
 
 def _refusal(answer: Answer) -> str:
@@ -226,5 +157,5 @@ def _refusal(answer: Answer) -> str:
     return message if isinstance(message, str) else "it gives no reason"
 
 
-def _unexpected(answer: Answer) -> UpstreamUnexpected:
+def unexpected(answer: Answer) -> UpstreamUnexpected:
     return UpstreamUnexpected(f"Forgejo answered {answer.status} where no known version does")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from addon.access import Access, Caller, Grant
 from addon.errors import BadRequest, Conflict, NotFound
-from addon.forgejo import Forgejo, Log, not_started
+from addon.forgejo import Forgejo
+from addon.joblogs import JobLogs, Log, not_started
 from addon.model import Artifact, Job, JobDetail, Run, RunDetails, Status
 from addon.parameters import NEWEST
 from addon.routes import Query
@@ -39,10 +40,11 @@ class Timings:
 class Service:
     """What callers can ask of one Forgejo."""
 
-    def __init__(self, access: Access, forgejo: Forgejo, default_attempt: str) -> None:
+    def __init__(self, access: Access, forgejo: Forgejo, logs: JobLogs, default_attempt: str) -> None:
         """`default_attempt` is `1` or `latest`."""
         self._access = access
         self._forgejo = forgejo
+        self._logs = logs
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
     def info(self, query: Query, caller: Caller, timings: Timings) -> Run:
@@ -88,7 +90,7 @@ class Service:
             run = self._with_job(run, query.job or 0, self._attempt(query, run))
             if not run.detail.started and not run.jobs[run.detail.index].status.done:
                 raise not_started(run)
-            return run, self._forgejo.log(run, method, headers)
+            return run, self._logs.open(run, method, headers)
 
     def rerun(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, int | None]:
         """Reruns the run, or one job, and makes sure that it happened: the state afterwards, and the job's index.

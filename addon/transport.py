@@ -133,11 +133,13 @@ class Transport:
             deadline = time.monotonic() + self._timeout
             return _read(self._open(method, path, headers, query, json_body, form), deadline)
 
-    def stream(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Stream:
+    def stream(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, json_body: object | None = None
+    ) -> Stream:
         """One exchange whose body is read by the caller; `timeout` then bounds each silence."""
         place = self._streams.take()
         try:
-            return Stream(self._open(method, path, headers, None, None, None), place)
+            return Stream(self._open(method, path, headers, None, json_body, None), place)
         except BaseException:
             place.free()
             raise

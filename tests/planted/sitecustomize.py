@@ -18,7 +18,7 @@ APPLICATION = (
     "addon.access:Access.write",
     "addon.admin:AdminSession._current",
     "addon.credentials:from_environment",
-    "addon.forgejo:Forgejo.log",
+    "addon.joblogs:JobLogs.open",
     "addon.forgejo:Forgejo.rerun",
     "addon.forgejo:Forgejo.run",
     "addon.limits:Gate.take",
