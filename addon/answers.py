@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from flask import Request, Response, request
 
-from addon import __version__, render, routes
+from addon import render, routes
 from addon.access import HEADERS, PARAMETERS, Caller
-from addon.errors import NotFound
 from addon.service import Service, Timings
 from addon.transport import Stream
 
@@ -104,17 +103,6 @@ def error_answer(status: int, message: str, headers: Mapping[str, str] | None = 
     return response
 
 
-def own(name: str) -> Response:
-    """The extension's pages about itself, by their name after `actions-extensions/`."""
-    if name not in OWN:
-        raise NotFound(f"no such page of the extension; there is: {', '.join(OWN)}")
-    return OWN[name]()
-
-
-def _index() -> Response:
-    return as_json({"name": "forgejo-actions-proxy", "version": __version__})
-
-
 ANSWERS: Mapping[str, Callable[[Service, routes.Query, Caller, Timings], Response]] = {
     "info": _info,
     "jobs": _jobs,
@@ -122,5 +110,3 @@ ANSWERS: Mapping[str, Callable[[Service, routes.Query, Caller, Timings], Respons
     "summary": _summary,
     "rerun": _rerun,
 }
-
-OWN: Mapping[str, Callable[[], Response]] = {"": _index}

@@ -20,6 +20,12 @@ OPTIONS: dict[str, tuple[str, str]] = {
     ),
     "actions_timeout": ("30", "Seconds that one request to Forgejo may take."),
     "actions_threads": ("64", "Requests to Forgejo at once; as many logs are read beside them."),
+    "actions_log": (
+        "text",
+        "A line for each extension request: text, json, or off. Reruns and cancels are logged also when off.",
+    ),
+    "actions_metrics": ("false", "Whether /api/v1/actions-extensions/metrics shows counters: true or false."),
+    "actions_web_flows": ("1000", "How many finished requests mitmweb keeps; the oldest go."),
 }
 
 
@@ -32,6 +38,9 @@ class Settings:
     collisions: str = "extension"
     timeout: float = 30.0
     threads: int = 64
+    log: str = "text"
+    metrics: bool = False
+    web_flows: int = 1000
 
     def to_json(self) -> dict[str, Any]:
         """For the application's start line."""
@@ -51,6 +60,9 @@ def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
         collisions=_one_of("actions_collisions", options, ("extension", "native")),
         timeout=_number("actions_timeout", options, 1, 3600),
         threads=int(_number("actions_threads", options, 4, 1000)),
+        log=_one_of("actions_log", options, ("text", "json", "off")),
+        metrics=_one_of("actions_metrics", options, ("true", "false")) == "true",
+        web_flows=int(_number("actions_web_flows", options, 10, 100000)),
     )
 
 
@@ -78,7 +90,7 @@ def unknown(names: Iterable[str]) -> str | None:
 
 def _one_of(name: str, options: Mapping[str, str], choices: tuple[str, ...]) -> str:
     if options[name] not in choices:
-        raise ValueError(f"{name} is {options[name]!r}; write {' or '.join(choices)}")
+        raise ValueError(f"{name} is {options[name]!r}; write {', '.join(choices[:-1])} or {choices[-1]}")
     return options[name]
 
 
