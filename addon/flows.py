@@ -65,7 +65,7 @@ def comment(record: str) -> str:
     try:
         told = json.loads(record)
         rows = [
-            f"{by} {method} {target} → {status or 'no answer'} {ms:.0f} ms"
+            f"• {by} {method} {target} → {status or 'no answer'} {ms:.0f} ms"  # mitmweb shows it all as one line
             for by, method, target, status, ms in told["forgejo"]
         ]
         more = [f"… and {told['more']} more"] if told["more"] else []

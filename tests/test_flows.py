@@ -93,10 +93,10 @@ def test_its_comment(web: Web) -> None:
     lines = web.newest()["comment"].splitlines()
     assert lines[0] == f"{web.demo.repo.full_name} runs/2/jobs job=test, access read: yes"
     assert (
-        lines[1].startswith(f"caller GET /api/v1/repos/{web.demo.repo.full_name}/actions/runs?")
+        lines[1].startswith(f"• caller GET /api/v1/repos/{web.demo.repo.full_name}/actions/runs?")
         and "→ 200 " in lines[1]
     )
-    assert any(line.startswith(f"session GET /{web.demo.repo.full_name}/actions/runs/2/jobs/1/") for line in lines)
+    assert any(line.startswith(f"• session GET /{web.demo.repo.full_name}/actions/runs/2/jobs/1/") for line in lines)
     assert web.ask("POST", f"{web.demo.base}/2/rerun", Authorization=f"token {web.demo.reader}").status_code == 403
     assert "access write: 403" in web.newest()["comment"]
 
