@@ -23,14 +23,16 @@ from werkzeug.exceptions import HTTPException
 from addon import __version__, credentials, health, journal, own, routes, trace
 from addon.access import Access
 from addon.admin import AdminSession
-from addon.answers import ANSWERS, caller_of, error_answer
+from addon.answers import ANSWERS
 from addon.errors import ApiError, Busy, Forbidden
+from addon.followservice import FollowLimits
 from addon.forgejo import Forgejo
 from addon.health import Health
 from addon.joblogs import JobLogs
 from addon.journal import Journal
 from addon.limits import PATIENCE, RETRY_AFTER
 from addon.metrics import Metrics
+from addon.replies import caller_of, error_answer
 from addon.service import Service, Timings
 from addon.settings import Settings
 from addon.transport import Transport
@@ -42,7 +44,8 @@ SECRET_HEADER = "X-Actions-Secret"
 ARRIVED_HEADER = "X-Actions-Arrived"
 # With this, the proxy asks for the request's record, and gets it in the answer's header of that name.
 TRACE_HEADER = "X-Actions-Trace"
-# Threads for each of `actions_threads`: those that wait for a place, or read a log, keep nobody else out.
+# Threads for each of `actions_threads`: those that wait for a place, or read a log, keep nobody else out. Followers
+# have theirs beside them.
 ROOM = 4
 # The port is the proxy's alone. It keeps a connection for each client, so the server's own limit of 100 would be
 # one of clients.
@@ -70,8 +73,9 @@ def build(settings: Settings) -> Parts:
         settings.upstream, settings.timeout, half, streams=settings.threads, who="session", asked=metrics.asked
     )
     session = AdminSession(admin, credentials.from_environment)
+    limits = FollowLimits(settings.followers, settings.recheck)
     return Parts(
-        Service(Access(callers), Forgejo(session), JobLogs(session), settings.default_attempt),
+        Service(Access(callers), Forgejo(session), JobLogs(session), settings.default_attempt, limits),
         own.Inside(Health(lambda: health.look(callers, session)), metrics if settings.metrics else None),
         Journal(settings.log, metrics.answered),
     )
@@ -149,7 +153,7 @@ def main() -> None:
         parts.journal.around(create_app(parts, start["secret"])),
         host="127.0.0.1",
         port=0,
-        threads=settings.threads * ROOM,
+        threads=settings.threads * ROOM + settings.followers,
         ident=None,
         connection_limit=CONNECTIONS,
         asyncore_use_poll=True,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from flask import Response
 
 from addon import __version__
-from addon.answers import as_json
 from addon.errors import NotFound
 from addon.health import Health
 from addon.metrics import MEDIA_TYPE, Metrics
+from addon.replies import as_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from functools import partial
 from addon import trace
 from addon.access import Access, Caller, Grant
 from addon.errors import BadRequest, Conflict, NotFound
+from addon.followservice import FollowLimits, FollowService
 from addon.forgejo import Forgejo
-from addon.joblogs import JobLogs, Log, not_started
+from addon.joblogs import JobLogs
+from addon.logservice import LogService
 from addon.model import Artifact, Job, JobDetail, Run, RunDetails, Status
 from addon.parameters import NEWEST
 from addon.routes import Query
@@ -42,11 +44,14 @@ class Timings:
 class Service:
     """What callers can ask of one Forgejo."""
 
-    def __init__(self, access: Access, forgejo: Forgejo, logs: JobLogs, default_attempt: str) -> None:
+    def __init__(
+        self, access: Access, forgejo: Forgejo, logs: JobLogs, default_attempt: str, limits: FollowLimits
+    ) -> None:
         """`default_attempt` is `1` or `latest`."""
         self._access = access
         self._forgejo = forgejo
-        self._logs = logs
+        self.logs = LogService(self, forgejo, logs)
+        self.following = FollowService(self, access, forgejo, logs, self.logs.reader, limits)
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
     def info(self, query: Query, caller: Caller, timings: Timings) -> Run:
@@ -83,17 +88,17 @@ class Service:
             found = artifacts.result()
         return self._with_details(run, grant, caller, timings), details, found
 
-    def log(
-        self, query: Query, caller: Caller, timings: Timings, method: str, headers: Mapping[str, str]
-    ) -> tuple[Run, Log]:
-        """The log of one job; the run tells job and attempt. `headers` may hold Range."""
+    def run_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
+        """The run, for a caller who may read it."""
         grant = self._may_read(query, caller, timings)
         with timings.part("forgejo"):
-            run = self._run(query, grant)
-            run = self._with_job(run, query.job or 0, self._attempt(query, run))
-            if not run.detail.started and not run.jobs[run.detail.index].status.done:
-                raise not_started(run)
-            return run, self._logs.open(run, method, headers)
+            return self._run(query, grant)
+
+    def job_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
+        """The run with one job in detail, the first if none is named, at the asked attempt or the default one."""
+        run = self.run_of(query, caller, timings)
+        with timings.part("forgejo"):
+            return self._with_job(run, query.job or 0, self._attempt(query, run))
 
     def rerun(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, int | None]:
         """Reruns the run, or one job, and makes sure that it happened: the state afterwards, and the job's index.

@@ -19,6 +19,8 @@ OPTIONS: dict[str, tuple[str, str]] = {
         "extension ({x} is a run number) or native (Forgejo).",
     ),
     "actions_timeout": ("30", "Seconds that one request to Forgejo may take."),
+    "actions_followers": ("256", "Clients that follow a log at once."),
+    "actions_recheck": ("50", "Seconds after which a follower's access is asked for again."),
     "actions_threads": ("64", "Requests to Forgejo at once; as many logs are read beside them."),
     "actions_log": (
         "text",
@@ -38,6 +40,8 @@ class Settings:
     collisions: str = "extension"
     timeout: float = 30.0
     threads: int = 64
+    followers: int = 256
+    recheck: float = 50.0
     log: str = "text"
     metrics: bool = False
     web_flows: int = 1000
@@ -60,6 +64,8 @@ def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
         collisions=_one_of("actions_collisions", options, ("extension", "native")),
         timeout=_number("actions_timeout", options, 1, 3600),
         threads=int(_number("actions_threads", options, 4, 1000)),
+        followers=int(_number("actions_followers", options, 1, 4000)),
+        recheck=_number("actions_recheck", options, 1, 60),
         log=_one_of("actions_log", options, ("text", "json", "off")),
         metrics=_one_of("actions_metrics", options, ("true", "false")) == "true",
         web_flows=int(_number("actions_web_flows", options, 10, 100000)),
