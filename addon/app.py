@@ -1,7 +1,8 @@
 """The loopback application: HTTP in, the service's answer out. Started by the addon as `python -m addon.app`.
 
-It reads one line of JSON from standard input (settings and a secret), prints one line with its port, and ends when
-standard input closes: it never outlives the proxy. A request without the secret gets nothing.
+It reads one line of JSON from standard input (settings and a secret), and prints one line with its port. At the next
+line that it reads it lets followers go, and when standard input closes it ends: it never outlives the proxy. A request
+without the secret gets nothing.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def main() -> None:
         expose_tracebacks=False,
     )
     print(json.dumps({"port": int(server.effective_port)}), flush=True)  # type: ignore[union-attr]
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_obey_parent, args=(parts.service,), daemon=True).start()
     threading.Thread(target=_tell_collisions, args=(settings,), daemon=True).start()
     server.run()
 
@@ -187,8 +188,10 @@ def _tell_collisions(settings: Settings) -> None:
     )
 
 
-def _end_with_parent() -> None:
-    sys.stdin.read()
+def _obey_parent(service: Service) -> None:
+    """Any line means that a stop has begun: followers are told, and their streams end. The end of input is the end."""
+    for _ in sys.stdin:
+        service.following.stopping = True
     os._exit(0)
 
 

@@ -79,6 +79,8 @@ class ActionsExtension:
     async def done(self) -> None:
         """Listens no more, lets requests under way finish, within a limit, and ends the application."""
         ctx.options.update(server=False)  # type: ignore[no-untyped-call]
+        if self._supervisor is not None:
+            self._supervisor.drain()
         for _ in range(int(DRAIN_SECONDS / PAUSE)):
             if not any(flow.live for flow in self._in_flight):
                 break
@@ -106,8 +108,8 @@ class ActionsExtension:
             flow.response.stream = True
             if flow.marked == flows.MARK:
                 flows.answered(flow)
-            if flow.response.headers.get("Content-Type", "").startswith("text/event-stream"):
-                self._in_flight.discard(flow)  # it has no end to wait for
+            elif flow.response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                self._in_flight.discard(flow)  # it has no end to wait for; the extension's own end when they are told
         redact.request(flow)
 
     def response(self, flow: http.HTTPFlow) -> None:
