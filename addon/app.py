@@ -162,6 +162,7 @@ def main() -> None:
         channel_request_lookahead=1,  # else a client that has left is noticed at the next byte only
         channel_timeout=IDLE_SECONDS,
         expose_tracebacks=False,
+        clear_untrusted_proxy_headers=False,  # only the proxy connects here, and hands on what Forgejo is to judge
     )
     print(json.dumps({"port": int(server.effective_port)}), flush=True)  # type: ignore[union-attr]
     threading.Thread(target=_obey_parent, args=(parts.service,), daemon=True).start()
