@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
-from addon import pages
+from addon import pages, trace
 from addon.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Unauthorized, UpstreamUnexpected
 from addon.model import Repo, RunDetails
 from addon.routes import NAME
@@ -62,6 +62,7 @@ class Access:
         self._transport = transport
         self._missing_until: dict[str, float] = {}
 
+    @trace.decision("read")
     def read(self, caller: Caller, repo: Repo, number: int | None = None) -> Grant:
         """May the caller read this repository's Actions? With a run's `number` the answer tells of the run as well.
 
@@ -79,6 +80,7 @@ class Access:
         except _RouteMissing:
             return Grant(self._read_approximately(caller, repo)[1])
 
+    @trace.decision("write")
     def write(self, caller: Caller, repo: Repo) -> Grant:
         """May the caller start runs here? Raises like `read`, and Conflict for an archived repository.
 
@@ -100,6 +102,22 @@ class Access:
             return None
         events = (task.get("event") for task in _list_of_runs(answer) if task.get("run_number") == number)
         return next(events, None) or None
+
+    def login(self, caller: Caller) -> str | None:
+        """Whose the credentials are, by Forgejo's word; None where it doesn't tell, as of a token without that scope.
+
+        Never who is acted for: `sudo` is left out.
+        """
+        headers = {name: value for name, value in caller.headers.items() if name != "Sudo"}
+        parameters = {name: value for name, value in caller.parameters.items() if name != "sudo"}
+        try:
+            answer = self._transport.request(
+                "GET", "/api/v1/user", {"Accept": "application/json", **headers}, parameters
+            )
+            login = _object(answer).get("login") if answer.status == 200 else None
+        except ApiError:
+            return None
+        return login if isinstance(login, str) else None
 
     def _read_runs(self, caller: Caller, repo: Repo, number: int | None) -> Grant:
         query = PAST_THE_END if number is None else {"run_number": str(number), "page": "1", "limit": "1"}

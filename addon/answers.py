@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 
 from flask import Response
 
-from addon import __version__, loganswers, render, routes
+from addon import loganswers, render, routes
 from addon.access import Caller
-from addon.errors import NotFound
 from addon.replies import as_json, links
 from addon.service import Service, Timings
 
@@ -39,17 +38,6 @@ def _rerun(service: Service, query: routes.Query, caller: Caller, timings: Timin
     return response
 
 
-def own(name: str) -> Response:
-    """The extension's pages about itself, by their name after `actions-extensions/`."""
-    if name not in OWN:
-        raise NotFound(f"no such page of the extension; there is: {', '.join(OWN)}")
-    return OWN[name]()
-
-
-def _index() -> Response:
-    return as_json({"name": "forgejo-actions-proxy", "version": __version__})
-
-
 ANSWERS: Mapping[str, Callable[[Service, routes.Query, Caller, Timings], Response]] = {
     "info": _info,
     "jobs": _jobs,
@@ -57,5 +45,3 @@ ANSWERS: Mapping[str, Callable[[Service, routes.Query, Caller, Timings], Respons
     "summary": _summary,
     "rerun": _rerun,
 }
-
-OWN: Mapping[str, Callable[[], Response]] = {"": _index}

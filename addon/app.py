@@ -1,7 +1,8 @@
 """The loopback application: HTTP in, the service's answer out. Started by the addon as `python -m addon.app`.
 
-It reads one line of JSON from standard input (settings and a secret), prints one line with its port, and ends when
-standard input closes: it never outlives the proxy. A request without the secret gets nothing.
+It reads one line of JSON from standard input (settings and a secret), and prints one line with its port. At the next
+line that it reads it lets followers go, and when standard input closes it ends: it never outlives the proxy. A request
+without the secret gets nothing.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ import os
 import sys
 import threading
 import time
+from dataclasses import dataclass
 
 import waitress.server
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from addon import __version__, credentials, routes
+from addon import __version__, credentials, health, journal, own, routes, trace
 from addon.access import Access
 from addon.admin import AdminSession
-from addon.answers import ANSWERS, own
+from addon.answers import ANSWERS
 from addon.errors import ApiError, Busy, Forbidden, InternalError, unexpected
 from addon.followservice import FollowLimits
 from addon.forgejo import Forgejo
+from addon.health import Health
 from addon.joblogs import JobLogs
+from addon.journal import Journal
 from addon.limits import PATIENCE, RETRY_AFTER
+from addon.metrics import Metrics
 from addon.replies import caller_of, error_answer
 from addon.service import Service, Timings
 from addon.settings import Settings
@@ -37,6 +42,8 @@ log = logging.getLogger("addon")
 SECRET_HEADER = "X-Actions-Secret"
 # When the proxy handed the request over, by the machine's monotonic clock, in seconds.
 ARRIVED_HEADER = "X-Actions-Arrived"
+# With this, the proxy asks for the request's record, and gets it in the answer's header of that name.
+TRACE_HEADER = "X-Actions-Trace"
 # Threads for each of `actions_threads`: those that wait for a place, or read a log, keep nobody else out. Followers
 # have theirs beside them.
 ROOM = 4
@@ -48,18 +55,33 @@ WAITING_BYTES = 256 * 1024
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def build(settings: Settings) -> Service:
-    """The service for one Forgejo. Callers' questions and the administrator's never share a connection, nor can a
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What answers requests: the service, the pages about the extension itself, and who writes down what was asked."""
+
+    service: Service
+    inside: own.Inside
+    journal: Journal
+
+
+def build(settings: Settings) -> Parts:
+    """The parts for one Forgejo. Callers' questions and the administrator's never share a connection, nor can a
     flood of the one keep the other from its places."""
-    half = settings.threads // 2
-    callers = Transport(settings.upstream, settings.timeout, half)
-    admin = Transport(settings.upstream, settings.timeout, half, streams=settings.threads)
+    half, metrics = settings.threads // 2, Metrics()
+    callers = Transport(settings.upstream, settings.timeout, half, who="caller", asked=metrics.asked)
+    admin = Transport(
+        settings.upstream, settings.timeout, half, streams=settings.threads, who="session", asked=metrics.asked
+    )
     session = AdminSession(admin, credentials.from_environment)
     limits = FollowLimits(settings.followers, settings.recheck)
-    return Service(Access(callers), Forgejo(session), JobLogs(session), settings.default_attempt, limits)
+    return Parts(
+        Service(Access(callers), Forgejo(session), JobLogs(session), settings.default_attempt, limits),
+        own.Inside(Health(lambda: health.look(callers, session)), metrics if settings.metrics else None),
+        Journal(settings.log, metrics.answered),
+    )
 
 
-def create_app(service: Service, secret: str) -> Flask:
+def create_app(parts: Parts, secret: str) -> Flask:
     """The WSGI application. Every path is its own 404: only the addon knows which are forwarded here."""
     app = Flask("addon", static_folder=None)
 
@@ -68,8 +90,9 @@ def create_app(service: Service, secret: str) -> Flask:
     def answer(path: str) -> Response:
         timings = Timings()
         try:
-            response = _answer(service, secret, timings)
+            response = _answer(parts, secret, timings)
         except ApiError as error:
+            trace.current().error = error.message if error.status >= 500 else None
             response = error_answer(error.status, error.message, error.headers)
         except Exception as error:  # whatever it is, the caller gets an error and no detail
             unexpected(error)
@@ -83,16 +106,21 @@ def create_app(service: Service, secret: str) -> Flask:
     return app
 
 
-def _answer(service: Service, secret: str, timings: Timings) -> Response:
+def _answer(parts: Parts, secret: str, timings: Timings) -> Response:
     if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), secret.encode()):
         raise Forbidden("this port answers only the proxy beside it")
     if time.monotonic() - float(request.headers[ARRIVED_HEADER]) > PATIENCE:
         raise Busy("too many requests at once; try again later", RETRY_AFTER)
     target = request.environ["REQUEST_URI"]
     if (name := routes.own_page(request.method, target)) is not None:
-        return own(name)
-    query = routes.parse(request.method, target)
-    return ANSWERS[query.action](service, query, caller_of(request), timings)
+        return own.answer(name, parts.inside)
+    query = trace.current().query = routes.parse(request.method, target)
+    caller = caller_of(request)
+    try:
+        return ANSWERS[query.action](parts.service, query, caller, timings)
+    finally:
+        if trace.current().may_write:  # whatever became of it: who was it?
+            trace.current().caller = parts.service.login(caller) or "unknown"
 
 
 def _marked(response: Response, timings: Timings) -> Response:
@@ -102,18 +130,20 @@ def _marked(response: Response, timings: Timings) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     parts = (f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.parts.items())
     response.headers["Server-Timing"] = ", ".join(parts) or "none"
+    if TRACE_HEADER in request.headers:
+        query = trace.current().query
+        response.headers[TRACE_HEADER] = trace.current().header(journal.described(query) if query else "")
     return response
 
 
 def main() -> None:
     """Reads the start line, serves on a free loopback port, ends with the parent."""
-    logging.basicConfig(level=os.environ.get("ACTIONS_LOG_LEVEL", "INFO"), format="actions extension: %(message)s")
-    for noisy in ("waitress", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     start = json.loads(sys.stdin.readline())
     settings = Settings.from_json(start["settings"])
+    journal.set_up(settings.log, os.environ.get("ACTIONS_LOG_LEVEL", "INFO"))
+    parts = build(settings)
     server = waitress.server.create_server(
-        create_app(build(settings), start["secret"]),
+        parts.journal.around(create_app(parts, start["secret"])),
         host="127.0.0.1",
         port=0,
         threads=settings.threads * ROOM + settings.followers,
@@ -124,9 +154,10 @@ def main() -> None:
         channel_request_lookahead=1,  # else a client that has left is noticed at the next byte only
         channel_timeout=IDLE_SECONDS,
         expose_tracebacks=False,
+        clear_untrusted_proxy_headers=False,  # only the proxy connects here, and hands on what Forgejo is to judge
     )
     print(json.dumps({"port": int(server.effective_port)}), flush=True)  # type: ignore[union-attr]
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_obey_parent, args=(parts.service,), daemon=True).start()
     threading.Thread(target=_tell_collisions, args=(settings,), daemon=True).start()
     server.run()
 
@@ -150,8 +181,10 @@ def _tell_collisions(settings: Settings) -> None:
     )
 
 
-def _end_with_parent() -> None:
-    sys.stdin.read()
+def _obey_parent(service: Service) -> None:
+    """Any line means that a stop has begun: followers are told, and their streams end. The end of input is the end."""
+    for _ in sys.stdin:
+        service.following.stopping = True
     os._exit(0)
 
 

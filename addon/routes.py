@@ -66,10 +66,9 @@ class Query(Parameters):
 
 def is_ours(target: str, collisions: str = "extension") -> bool:
     """Whether a raw request target (origin or absolute form) belongs to the extension. Never raises."""
-    segments = _segments(target)
-    if tuple(segments[:3]) == OWN:
+    if is_own(target):
         return True
-    tail = _tail(segments)
+    tail = _tail(_segments(target))
     if tail is None:
         return False
     run, rest = tail[0], tail[1:]
@@ -78,6 +77,11 @@ def is_ours(target: str, collisions: str = "extension") -> bool:
     if len(rest) != 1 or rest[0] not in NAMED:
         return False
     return not (collisions == "native" and ROUTES[NAMED[rest[0]]].colliding)
+
+
+def is_own(target: str) -> bool:
+    """Whether it is one of the extension's pages about itself."""
+    return tuple(_segments(target)[:3]) == OWN
 
 
 def own_page(method: str, target: str) -> str | None:

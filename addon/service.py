@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from addon import trace
 from addon.access import Access, Caller, Grant
 from addon.errors import BadRequest, Conflict, NotFound
 from addon.followservice import FollowLimits, FollowService
@@ -79,8 +81,9 @@ class Service:
             run = self._run(query, grant)
             failed = [job.index for job in run.jobs if job.status is Status.FAILURE]
             with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-                artifacts = pool.submit(self._forgejo.artifacts, run)
-                pages = list(pool.map(lambda job: self._forgejo.run(run.repo, run.number, job), failed))
+                artifacts = pool.submit(trace.carried(self._forgejo.artifacts), run)
+                page = trace.carried(partial(self._forgejo.run, run.repo, run.number))
+                pages = list(pool.map(page, failed))
             details = {page.detail.index: page.detail for page in pages}
             found = artifacts.result()
         return self._with_details(run, grant, caller, timings), details, found
@@ -110,6 +113,10 @@ class Service:
             _check_rerun(run, job)
             self._forgejo.rerun(run, job)
             return self._moving(run, job), job
+
+    def login(self, caller: Caller) -> str | None:
+        """Who asks, where Forgejo tells it: for the record of who changed something."""
+        return self._access.login(caller)
 
     def _may_read(self, query: Query, caller: Caller, timings: Timings, detail: bool = False) -> Grant:
         with timings.part("access"):

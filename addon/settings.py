@@ -31,6 +31,12 @@ OPTIONS: dict[str, tuple[str, str]] = {
         "true",
         "Whether mitmdump goes without those of mitmproxy's own add-ons that have nothing to do: true or false.",
     ),
+    "actions_log": (
+        "text",
+        "A line for each extension request: text, json, or off. Reruns and cancels are logged also when off.",
+    ),
+    "actions_metrics": ("false", "Whether /api/v1/actions-extensions/metrics shows counters: true or false."),
+    "actions_web_flows": ("1000", "How many finished requests mitmweb keeps; the oldest go."),
 }
 
 
@@ -47,6 +53,9 @@ class Settings:
     recheck: float = 50.0
     lean: bool = True
     trusted_proxies: str = "127.0.0.0/8, ::1/128"
+    log: str = "text"
+    metrics: bool = False
+    web_flows: int = 1000
 
     def to_json(self) -> dict[str, Any]:
         """For the application's start line."""
@@ -70,6 +79,9 @@ def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
         recheck=_number("actions_recheck", options, 1, 60),
         lean=_one_of("actions_lean", options, ("true", "false")) == "true",
         trusted_proxies=_networks("actions_trusted_proxies", options),
+        log=_one_of("actions_log", options, ("text", "json", "off")),
+        metrics=_one_of("actions_metrics", options, ("true", "false")) == "true",
+        web_flows=int(_number("actions_web_flows", options, 10, 100000)),
     )
 
 
@@ -97,7 +109,7 @@ def unknown(names: Iterable[str]) -> str | None:
 
 def _one_of(name: str, options: Mapping[str, str], choices: tuple[str, ...]) -> str:
     if options[name] not in choices:
-        raise ValueError(f"{name} is {options[name]!r}; write {' or '.join(choices)}")
+        raise ValueError(f"{name} is {options[name]!r}; write {', '.join(choices[:-1])} or {choices[-1]}")
     return options[name]
 
 

@@ -44,6 +44,12 @@ class Supervisor:
         self._task = asyncio.create_task(self._keep_alive(first))
         await first.wait()
 
+    def drain(self) -> None:
+        """Tells the application to let streams without an end of their own come to one."""
+        process = self._process
+        if process is not None and process.stdin is not None and not process.stdin.is_closing():
+            process.stdin.write(b"\n")
+
     async def stop(self) -> None:
         """Ends the application: its standard input closes, and it goes."""
         self.address = None

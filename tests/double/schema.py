@@ -31,7 +31,7 @@ def user(world: People, who: User | Org, root: str, viewer: User | None = None) 
     if world.version.number >= 9:
         result["html_url"] = f"{root}/{who.name}"
     return result | {
-        "language": "",
+        "language": who.language if told and isinstance(who, User) else "",
         "is_admin": told and isinstance(who, User) and who.admin,
         "last_login": moment(0) if told else NEVER,
         "created": moment(who.created),
