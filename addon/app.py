@@ -1,7 +1,8 @@
 """The loopback application: HTTP in, the service's answer out. Started by the addon as `python -m addon.app`.
 
-It reads one line of JSON from standard input (settings and a secret), prints one line with its port, and ends when
-standard input closes: it never outlives the proxy. A request without the secret gets nothing.
+It reads one line of JSON from standard input (settings and a secret), prints one line with its port, later others with
+what it learns of Forgejo, and ends when standard input closes: it never outlives the proxy. A request without the
+secret gets nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 
 import waitress.server
 from flask import Flask, Response, request
@@ -23,22 +25,26 @@ from addon import __version__, credentials, routes
 from addon.access import Access
 from addon.admin import AdminSession
 from addon.answers import ANSWERS, own
-from addon.errors import ApiError, Busy, Forbidden
+from addon.errors import ApiError, Busy, Forbidden, RunNotFound
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
 from addon.limits import PATIENCE, RETRY_AFTER
 from addon.replies import caller_of, error_answer
+from addon.rest import Rest
+from addon.selecting import Selecting
 from addon.service import Service, Timings
 from addon.settings import Settings
 from addon.transport import Transport
+from addon.upstream import Upstream
+from addon.waiting import Waiting
 
 log = logging.getLogger("addon")
 
 SECRET_HEADER = "X-Actions-Secret"
 # When the proxy handed the request over, by the machine's monotonic clock, in seconds.
 ARRIVED_HEADER = "X-Actions-Arrived"
-# Threads for each of `actions_threads`: those that wait for a place, or read a log, keep nobody else out.
-ROOM = 4
+# Threads for each of `actions_threads`: those that wait for a place or for a run, or read a log, keep nobody else out.
+ROOM = 5
 # The port is the proxy's alone. It keeps a connection for each client, so the server's own limit of 100 would be
 # one of clients.
 CONNECTIONS, IDLE_SECONDS = 4096, 600
@@ -47,14 +53,22 @@ WAITING_BYTES = 256 * 1024
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def build(settings: Settings) -> Service:
+# How long the start is held up, in seconds, by a Forgejo that doesn't answer.
+FIRST_LOOK = 2.0
+
+
+def build(settings: Settings, upstream: Upstream) -> Service:
     """The service for one Forgejo. Callers' questions and the administrator's never share a connection, nor can a
     flood of the one keep the other from its places."""
     half = settings.threads // 2
     callers = Transport(settings.upstream, settings.timeout, half)
     admin = Transport(settings.upstream, settings.timeout, half, streams=settings.threads)
     session = AdminSession(admin, credentials.from_environment)
-    return Service(Access(callers), Forgejo(session), JobLogs(session), settings.default_attempt)
+    access, forgejo = Access(callers, upstream.learn), Forgejo(session)
+    rest = Rest(access)
+    selecting = Selecting(access, rest, forgejo, lambda: upstream.newest_first)
+    waiting = Waiting(access, forgejo, selecting, settings.threads, settings.max_wait)
+    return Service(access, forgejo, JobLogs(session), rest, selecting, waiting, settings.default_attempt)
 
 
 def create_app(service: Service, secret: str) -> Flask:
@@ -89,8 +103,11 @@ def _answer(service: Service, secret: str, timings: Timings) -> Response:
     target = request.environ["REQUEST_URI"]
     if (name := routes.own_page(request.method, target)) is not None:
         return own(name)
-    query = routes.parse(request.method, target)
-    return ANSWERS[query.action](service, query, caller_of(request), timings)
+    query, caller = routes.parse(request.method, target), caller_of(request)
+    try:
+        return ANSWERS[query.action](service, query, caller, timings)
+    except RunNotFound as missing:
+        raise service.explained(missing, query, caller) from None
 
 
 def _log_unexpected(error: Exception) -> None:
@@ -117,8 +134,10 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     start = json.loads(sys.stdin.readline())
     settings = Settings.from_json(start["settings"])
+    upstream = Upstream(Transport(settings.upstream, min(settings.timeout, FIRST_LOOK), 1))
+    upstream.look()
     server = waitress.server.create_server(
-        create_app(build(settings), start["secret"]),
+        create_app(build(settings, upstream), start["secret"]),
         host="127.0.0.1",
         port=0,
         threads=settings.threads * ROOM,
@@ -130,26 +149,26 @@ def main() -> None:
         channel_timeout=IDLE_SECONDS,
         expose_tracebacks=False,
     )
-    print(json.dumps({"port": int(server.effective_port)}), flush=True)  # type: ignore[union-attr]
+    port = int(server.effective_port)  # type: ignore[union-attr]
+    _tell_proxy({"port": port, "lists_runs": upstream.lists_runs})
+    upstream.keep_looking(lambda lists_runs: _tell_proxy({"lists_runs": lists_runs}))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    threading.Thread(target=_tell_collisions, args=(settings,), daemon=True).start()
+    _tell_collisions(upstream, settings)
     server.run()
 
 
-def _tell_collisions(settings: Settings) -> None:
+def _tell_proxy(what: Mapping[str, object]) -> None:
+    print(json.dumps(what), flush=True)
+
+
+def _tell_collisions(upstream: Upstream, settings: Settings) -> None:
     """Says who answers the paths that Forgejo has itself since v16: a client must not take one for the other."""
-    try:
-        answer = Transport(settings.upstream, settings.timeout, 1).request("GET", "/api/v1/version")
-        version = str(answer.json()["version"])
-    except (ApiError, KeyError, TypeError):
-        return  # it is not up yet, or no Forgejo; requests will say so
-    major = version.partition(".")[0]
-    if not major.isdigit() or int(major) < routes.COLLISIONS_SINCE:
+    if (upstream.major or 0) < routes.COLLISIONS_SINCE:
         return
     means = {"extension": "a run number, answered here", "native": "a database id, answered by Forgejo"}
     log.warning(
         "Forgejo %s has runs/{x}/jobs and runs/{x}/logs itself; with actions_collisions: %s, {x} is %s",
-        version,
+        upstream.version,
         settings.collisions,
         means[settings.collisions],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from flask import Request, Response, request
 
@@ -28,6 +28,12 @@ def links() -> render.Links:
     """URLs in an answer point to where the client came: the host that it asked, by the scheme it used in front."""
     scheme = "https" if request.headers.get("X-Forwarded-Proto", "").lower() == "https" else "http"
     return render.Links(f"{scheme}://{request.host}")
+
+
+def client_left() -> Callable[[], bool]:
+    """Tells of the present request, whenever called, whether its client has gone."""
+    left: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
+    return left
 
 
 def as_json(value: object, status: int = 200) -> Response:

@@ -28,11 +28,15 @@ START_TIMEOUT = 20.0
 
 
 class Supervisor:
-    """Keeps one application alive. `address` is None while there is none."""
+    """Keeps one application alive. `address` is None while there is none.
+
+    `lists_runs` is what the application last told of Forgejo: whether its API lists runs; None while that is unknown.
+    """
 
     def __init__(self, settings: Settings, command: Sequence[str] = COMMAND) -> None:
         self.secret = secrets.token_hex(32)
         self.address: tuple[str, int] | None = None
+        self.lists_runs: bool | None = None
         self._settings = settings
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
@@ -85,9 +89,18 @@ class Supervisor:
         line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT)
         if not line:
             raise ValueError("it ended before it listened")
-        self.address = ("127.0.0.1", int(json.loads(line)["port"]))
+        self._heard(line)
         first.set()
+        async for line in process.stdout:
+            self._heard(line)
         await process.wait()
+
+    def _heard(self, line: bytes) -> None:
+        """A line of the application's: its port at first, and later what it has learnt of Forgejo."""
+        told = json.loads(line)
+        if "port" in told:
+            self.address = ("127.0.0.1", int(told["port"]))
+        self.lists_runs = told.get("lists_runs", self.lists_runs)
 
     async def _end(self) -> None:
         process, self._process = self._process, None
