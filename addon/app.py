@@ -26,6 +26,7 @@ from addon.access import Access
 from addon.admin import AdminSession
 from addon.answers import ANSWERS, own
 from addon.errors import ApiError, Busy, Forbidden, RunNotFound
+from addon.followservice import FollowLimits
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
 from addon.limits import PATIENCE, RETRY_AFTER
@@ -36,7 +37,7 @@ from addon.service import Service, Timings
 from addon.settings import Settings
 from addon.transport import Transport
 from addon.upstream import Upstream
-from addon.waiting import Waiting
+from addon.waiting import Waiting, WaitLimits
 
 log = logging.getLogger("addon")
 
@@ -44,6 +45,7 @@ SECRET_HEADER = "X-Actions-Secret"
 # When the proxy handed the request over, by the machine's monotonic clock, in seconds.
 ARRIVED_HEADER = "X-Actions-Arrived"
 # Threads for each of `actions_threads`: those that wait for a place or for a run, or read a log, keep nobody else out.
+# Followers have theirs beside them.
 ROOM = 5
 # The port is the proxy's alone. It keeps a connection for each client, so the server's own limit of 100 would be
 # one of clients.
@@ -67,8 +69,10 @@ def build(settings: Settings, upstream: Upstream) -> Service:
     access, forgejo = Access(callers, upstream.learn), Forgejo(session)
     rest = Rest(access)
     selecting = Selecting(access, rest, forgejo, lambda: upstream.newest_first)
-    waiting = Waiting(access, forgejo, selecting, settings.threads, settings.max_wait)
-    return Service(access, forgejo, JobLogs(session), rest, selecting, waiting, settings.default_attempt)
+    waiting = Waiting(access, forgejo, selecting, WaitLimits(settings.threads, settings.max_wait, settings.recheck))
+    limits = FollowLimits(settings.followers, settings.recheck)
+    logs, attempt = JobLogs(session), settings.default_attempt
+    return Service(access, forgejo, logs, rest, selecting, waiting, attempt, limits)
 
 
 def create_app(service: Service, secret: str) -> Flask:
@@ -140,7 +144,7 @@ def main() -> None:
         create_app(build(settings, upstream), start["secret"]),
         host="127.0.0.1",
         port=0,
-        threads=settings.threads * ROOM,
+        threads=settings.threads * ROOM + settings.followers,
         ident=None,
         connection_limit=CONNECTIONS,
         asyncore_use_poll=True,

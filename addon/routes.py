@@ -37,7 +37,7 @@ BY_NUMBER = "by-number"
 ONE_JOB = frozenset({"job", "attempt"})
 SELECTING = frozenset({"workflow_id", "branch", "event", "status", "actor", "head_sha"})
 WAITING = frozenset({"wait", "wait_for"})
-LOG = frozenset({"tail", "step", "failed_steps", "timestamps", "ansi", "format"})
+LOG = frozenset({"follow", "tail", "step", "failed_steps", "timestamps", "ansi", "format"})
 ROUTES: Mapping[Action, Route] = {
     "info": Route(READ, SELECTING | WAITING),
     "jobs": Route(READ, SELECTING | ONE_JOB | WAITING | {"steps"}, colliding=True),

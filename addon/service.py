@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from addon.access import Access, Caller, Grant
 from addon.errors import BadRequest, Conflict, Gone, NotFound, RunNotFound, UpstreamUnexpected
+from addon.followservice import FollowLimits, FollowService
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
 from addon.listing import Lister, Listing
@@ -50,7 +51,7 @@ class Service:
 
     def __init__(
         self, access: Access, forgejo: Forgejo, logs: JobLogs, rest: Rest, selecting: Selecting, waiting: Waiting,
-        default_attempt: str,
+        default_attempt: str, limits: FollowLimits,
     ) -> None:  # fmt: skip
         """`default_attempt` is `1` or `latest`."""
         self._access = access
@@ -59,6 +60,7 @@ class Service:
         self._lister = Lister(access, rest, forgejo)
         self._job_logs = logs
         self.logs = LogService(self, forgejo, logs)
+        self.following = FollowService(self, access, forgejo, logs, self.logs.reader, limits)
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
     def info(self, query: Query, caller: Caller, timings: Timings, left: Left) -> Run:

@@ -21,6 +21,8 @@ OPTIONS: dict[str, tuple[str, str]] = {
     ),
     "actions_max_wait": ("300", "The longest wait that a request may ask for, in seconds."),
     "actions_timeout": ("30", "Seconds that one request to Forgejo may take."),
+    "actions_followers": ("256", "Clients that follow a log at once."),
+    "actions_recheck": ("50", "Seconds after which the access of who follows or waits is asked for again."),
     "actions_threads": ("64", "Requests to Forgejo at once; as many logs are read beside them."),
 }
 
@@ -35,6 +37,8 @@ class Settings:
     max_wait: int = 300
     timeout: float = 30.0
     threads: int = 64
+    followers: int = 256
+    recheck: float = 50.0
 
     def to_json(self) -> dict[str, Any]:
         """For the application's start line."""
@@ -55,6 +59,8 @@ def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
         max_wait=int(_number("actions_max_wait", options, 1, MOST_WAIT)),
         timeout=_number("actions_timeout", options, 1, 3600),
         threads=int(_number("actions_threads", options, 4, 1000)),
+        followers=int(_number("actions_followers", options, 1, 4000)),
+        recheck=_number("actions_recheck", options, 1, 60),
     )
 
 

@@ -18,13 +18,20 @@ from addon.routes import Query
 from addon.selecting import Selecting
 from addon.whichjob import job_index
 
-# Seconds after which who still waits is checked again.
-RECHECK = 60.0
 # Seconds between two looks whether the client is still there.
 STEP = 1.0
 NOT_STARTED = (Status.WAITING, Status.BLOCKED)
 
 Left = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitLimits:
+    """How many may wait at once, how long at most, and how long Forgejo's yes to one of them holds, in seconds."""
+
+    places: int = 1
+    most: int = 300
+    recheck: float = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,8 @@ class _Newest:
 class _Patience:
     """What is left of a waiter's time, as long as the client is there and may still read."""
 
-    def __init__(self, query: Query, grant: Grant, access: Access, left: Left) -> None:
+    def __init__(self, query: Query, grant: Grant, access: Access, recheck: float, left: Left) -> None:
+        self._recheck = recheck
         self._deadline = time.monotonic() + (query.wait or 0)
         self._checked = time.monotonic()
         self._grant, self._access, self._left = grant, access, left
@@ -67,7 +75,7 @@ class _Patience:
         if self._left():
             raise ClientLeft("the client has left")
         now = time.monotonic()
-        if now - self._checked >= RECHECK:
+        if now - self._checked >= self._recheck:
             self._access.read(self._grant.caller, self._grant.repo)
             self._checked = now
         return max(0.0, min(STEP, self._deadline - now))
@@ -76,25 +84,24 @@ class _Patience:
 class Waiting:
     """Waits on behalf of callers, so many at a time: they have places of their own and keep nobody else out."""
 
-    def __init__(self, access: Access, forgejo: Forgejo, selecting: Selecting, places: int, most: int) -> None:
-        """`most` is the longest wait, in seconds."""
+    def __init__(self, access: Access, forgejo: Forgejo, selecting: Selecting, limits: WaitLimits) -> None:
         self._access, self._forgejo, self._selecting = access, forgejo, selecting
-        self._most = most
-        self._gate = Gate("waiting requests", places, patience=0)
+        self._limits = limits
+        self._gate = Gate("waiting requests", limits.places, patience=0)
         self._runs = Pollers[_Seen]("run watcher")
         self._appearing = Pollers[_Newest]("runs watcher")
 
     def check(self, query: Query) -> None:
         """Raises BadRequest for a wait that is too long."""
-        if query.wait is not None and query.wait > self._most:
-            raise BadRequest(f"wait takes at most {self._most} seconds here (option actions_max_wait)")
+        if query.wait is not None and query.wait > self._limits.most:
+            raise BadRequest(f"wait takes at most {self._limits.most} seconds here (option actions_max_wait)")
 
     def run(self, query: Query, grant: Grant, left: Left) -> tuple[Run, bool]:
         """The run, when it is as far as was asked for or the time is over; and whether it was waited for.
 
         Raises RunNotFound when none has appeared by then, Busy, or ClientLeft.
         """
-        patience = _Patience(query, grant, self._access, left)
+        patience = _Patience(query, grant, self._access, self._limits.recheck, left)
         begun = time.monotonic()
         try:
             run = self._selecting.run(query, grant)

@@ -263,10 +263,9 @@ class Inside:
         admin = double.world.admin
         monkeypatch.setenv("FORGEJO_ADMIN_USER", admin.name)
         monkeypatch.setenv("FORGEJO_ADMIN_PASSWORD", admin.password)
-        monkeypatch.setattr(waiting, "RECHECK", 0.2)
         monkeypatch.setattr(waiting, "STEP", 0.1)
         upstream = Upstream(Transport(double.url, 10, 1))
-        self.service: Service = build(Settings(double.url), upstream)
+        self.service: Service = build(Settings(double.url, recheck=0.2), upstream)
         self.demo = sample(double.world, "inside")
 
     def info(self, tail: str, left: Callable[[], bool] = lambda: False) -> Any:
