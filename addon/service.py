@@ -27,7 +27,7 @@ from addon.whichjob import job_index
 LOOKS, PAUSE = 3, 0.2
 SIDE_BY_SIDE = 4
 # Jobs whose pages one request may ask for, and bytes of a log whose lines it may count.
-MOST_JOBS, MOST_COUNTED = 100, 64 << 20
+MOST_JOBS, MOST_COUNTED = 100, 16 << 20
 
 
 @dataclass(slots=True)

@@ -89,18 +89,13 @@ class Supervisor:
         line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT)
         if not line:
             raise ValueError("it ended before it listened")
-        self._heard(line)
-        first.set()
-        async for line in process.stdout:
-            self._heard(line)
-        await process.wait()
-
-    def _heard(self, line: bytes) -> None:
-        """A line of the application's: its port at first, and later what it has learnt of Forgejo."""
         told = json.loads(line)
-        if "port" in told:
-            self.address = ("127.0.0.1", int(told["port"]))
-        self.lists_runs = told.get("lists_runs", self.lists_runs)
+        self.address, self.lists_runs = ("127.0.0.1", int(told["port"])), told.get("lists_runs")
+        first.set()
+        async for line in process.stdout:  # what it has learnt of Forgejo since
+            with contextlib.suppress(ValueError, AttributeError):
+                self.lists_runs = json.loads(line).get("lists_runs", self.lists_runs)
+        await process.wait()
 
     async def _end(self) -> None:
         process, self._process = self._process, None

@@ -70,6 +70,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         ("addon.admin:AdminSession._current", LOGS, {500}),
         ("addon.credentials:from_environment", LOGS, {500}),
         ("addon.forgejo:Forgejo.run", LOGS, {500}),
+        ("addon.selecting:Selecting.run", JOBS, {500}),
         ("addon.joblogs:JobLogs.open", LOGS, {500}),
         ("addon.forgejo:Forgejo.rerun", RERUN, {500}),
         ("addon.pages:run_page", JOBS, {500}),

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import requests
 
 from tests.conftest import Target
-from tests.double import JobSpec
-from tests.sample import Sample
+from tests.double import Double, Fault, JobSpec
+from tests.sample import Sample, sample
+from tests.support import start_proxy
 
 SCHEDULED_SHA = "5c4ed" * 8
 MANY = 300
@@ -189,6 +191,55 @@ def test_the_newest_of_many(target: Target, demo: Sample) -> None:
     assert chosen.number(head_sha=sha) == chosen.number(branch="busy") == newest.index
     if target.number >= 12:
         assert chosen.number(event="push", branch="busy") == newest.index
+
+
+@pytest.mark.parametrize("target", ["v13"], indirect=True)
+def test_an_api_in_no_order_is_not_believed(chosen: Chosen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chosen.target.world, "scrambled", True)
+    numbers, world, repo = chosen.numbers, chosen.target.world, chosen.demo.repo
+    assert chosen.number(event="push") == numbers["waiting"]
+    for _ in range(40):
+        world.run(repo, branch="busy", event="push", workflow_id="busy.yml")
+    newest = world.run(repo, branch="busy", event="push", workflow_id="busy.yml")
+    assert chosen.number(event="push", workflow_id="busy.yml") == newest.index
+    assert chosen.number(event="push", workflow_id="ci.yml", status="failure") == numbers["failed"]
+
+
+def test_a_forgejo_that_tells_strangers_no_version() -> None:
+    """Then its list is taken to be in no order."""
+    with Double(version="v15") as double:
+        double.settings.REQUIRE_SIGNIN_VIEW = True
+        demo, admin = sample(double.world, "closed"), double.world.admin
+        for _ in range(MANY):
+            double.world.run(demo.repo, branch="busy", workflow_id="busy.yml")
+        with start_proxy(double.url, (admin.name, admin.password)) as proxy:
+            for query, run in (
+                (f"head_sha={demo.runs['green'].sha}", demo.runs["green"]),
+                ("event=push&branch=busy", demo.repo.runs[-1]),
+                ("workflow_id=ci.yml&branch=main", demo.runs["failed"]),
+            ):
+                headers = {"Authorization": f"token {demo.reader}"}
+                told = requests.get(f"{proxy.url}{demo.base}/latest?{query}", headers=headers, timeout=20)
+                assert told.status_code == 200 and told.json()["run_number"] == run.index, told.text
+
+
+@pytest.mark.parametrize("query", ["workflow_id=ci.yml", "branch=feature%2Fx", "status=failure"])
+def test_a_list_of_another_repository_is_not_believed(target: Target, demo: Sample, unique: str, query: str) -> None:
+    other = sample(target.world, f"other-{unique}")
+    names = (demo.repo.full_name, other.repo.full_name)
+    fault = Fault(
+        match=rf"^GET (/api/v1/repos)?/{demo.repo.full_name}/actions(/runs)?\?", kind="instead", value=names, times=99
+    )
+    target.double.faults.append(fault)
+    try:
+        answer = target.request("GET", f"{demo.base}/latest?{query}", demo.reader)
+    finally:
+        target.double.faults.remove(fault)
+    if answer.status_code == 200:  # Forgejo's API gave a number; the run is this repository's, and fits
+        assert answer.json()["html_url"].startswith(f"{target.proxy.url}/{demo.repo.full_name}/")
+    else:
+        assert answer.status_code in (404, 502), answer.text
+    assert other.repo.full_name not in answer.text
 
 
 def test_so_many_are_looked_through(target: Target, demo: Sample) -> None:

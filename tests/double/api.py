@@ -218,6 +218,8 @@ def runs(owner: str, name: str) -> Response:
     found = [run for run in repo.runs if _wanted(ctx, run)]
     if ctx.version.runs_newest_first:
         found.reverse()
+    elif ctx.world.scrambled:
+        found.sort(key=lambda run: (run.index * 7919) % 1009)
     entries = [schema.run(ctx.world, run, principal, ctx.root) for run in some(found)]
     return answers.document({"workflow_runs": entries, "total_count": len(found)}, api=True)
 
