@@ -48,6 +48,12 @@ class Prompt(Response):
         return super().__call__(environ, started)
 
 
+def client_left() -> Callable[[], bool]:
+    """Tells of the present request, whenever called, whether its client has gone."""
+    left: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
+    return left
+
+
 def as_json(value: object, status: int = 200) -> Response:
     text = UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False)) + "\n"
     # A lone surrogate in a title is not UTF-8; it is escaped instead.

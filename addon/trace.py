@@ -11,7 +11,7 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -112,13 +112,13 @@ def exchange(
     who: str,
     method: str,
     path: str,
-    query: Mapping[str, str] | None,
+    query: Mapping[str, str | Sequence[str]] | None,
     told: Callable[[str, int | None, float], None],
 ) -> Iterator[Exchange]:
     """Records the question that the block asks, and the block sets its status; then `told` gets `who`, status and
     seconds. Credentials in `query` are left out."""
     shown = {name: value for name, value in (query or {}).items() if name not in CREDENTIALS}
-    asked = Exchange(who, method, path + (f"?{urlencode(shown)}" if shown else ""))
+    asked = Exchange(who, method, path + (f"?{urlencode(shown, doseq=True)}" if shown else ""))
     started = time.monotonic()
     try:
         yield asked

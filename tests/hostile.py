@@ -21,6 +21,8 @@ TAILS = (
     "/cancel",
     "/logs/",
     "/jobs/0",
+    "/jobs/build",
+    "/attempts",
     "/LOGS",
     "/l%6fgs",
 )
@@ -44,7 +46,8 @@ PREFIXES = (
     ".",
 )
 PARAMETERS = (
-    "job=0", "job=1", "job=build", "job=", "attempt=1", "attempt=latest", "attempt=0", "workflow_id=ci.yml", "workflow_id=x%00",
+    "branch=main", "branch=%2e%2e%2f", "actor=victim", "actor=..%2fadmin", "event=push", "status=success", "status=completed",
+    "head_sha=0000000", "wait=0", "steps=true", "job=0", "job=1", "job=build", "job=", "attempt=1", "attempt=latest", "attempt=0", "workflow_id=ci.yml", "workflow_id=x%00",
     "run_number=2", "page=1", "limit=0", "token=", "access_token=x", "sudo=root-admin", "token=%00", "owner=victim", "_method=POST",
     "job=0&job=1", "%6aob=1", "job%00=1", "a;job=1", "%ff=%ff", "&&", "=", "x" * 300,
 )  # fmt: skip
@@ -153,12 +156,16 @@ def _request(
 
 
 def meaning(target: str) -> tuple[str, str, str] | None:
-    """Owner, repository and run of an extension path, as Forgejo takes paths apart; None if it is none."""
+    """Owner, repository and run of an extension path, as Forgejo takes paths apart; None if it is none.
+
+    The list of runs, which is the extension's in front of some versions only, is the run `list`.
+    """
     path = re.split("[?#]", re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "", target), maxsplit=1)[0]
     parts = [unquote(part, errors="replace") for part in path.split("/") if part]
-    if parts[:3] != ["api", "v1", "repos"] or parts[5:7] != ["actions", "runs"] or len(parts) < 8:
+    if parts[:3] != ["api", "v1", "repos"] or parts[5:7] != ["actions", "runs"]:
         return None
-    run, rest = parts[7], parts[8:]
+    run, rest = [*parts, "list"][7], parts[8:]
     if run in ("latest", "by-number"):
         return parts[3], parts[4], (rest or [""])[0] if run == "by-number" else run
-    return (parts[3], parts[4], run) if rest in (["jobs"], ["logs"], ["summary"], ["rerun"]) else None
+    ours = run == "list" or rest in (["jobs"], ["logs"], ["summary"], ["rerun"], ["attempts"])
+    return (parts[3], parts[4], run) if ours or (rest[:1] == ["jobs"] and len(rest) == 2) else None
