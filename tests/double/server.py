@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 
 from flask import Flask, Response, g, request
 
-from tests.double import api, faults, native, runner, signin, web
+from tests.double import api, artifacts, faults, native, runner, signin, web
 from tests.double.context import Context, Settings
 from tests.double.faults import Fault
 from tests.double.identity import credentials
@@ -24,7 +24,7 @@ from tests.double.world import World
 
 CHUNKED_FROM = 2048
 COMPRESSED_UP_TO = 8 * 1024 * 1024
-assert native  # imported for its routes
+assert native and artifacts  # imported for their routes
 
 
 @dataclass
