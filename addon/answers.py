@@ -57,6 +57,29 @@ def _logs(service: Service, query: routes.Query, caller: Caller, timings: Timing
     return response
 
 
+def _artifacts(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
+    run, found = service.artifacts(query, caller, timings)
+    return as_json(render.artifacts(run, found, links()))
+
+
+def _artifact(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
+    wanted = {"Range": request.headers["Range"]} if "Range" in request.headers else {}
+    run, name, found = service.artifact(query, caller, timings, request.method, wanted)
+    headers = {**found.headers, "X-Actions-Run": str(run.number)}
+    if found.location is not None:
+        return Response(None, found.status, {**headers, "Location": found.location}, content_type="text/plain")
+    if found.body is None:
+        return Response(None, found.status, headers, content_type="application/zip")
+    headers["Content-Disposition"] = f"attachment; {render.zip_name(name)}"
+    body = _begun(found.body) if request.method != "HEAD" else None
+    if body is None:
+        found.body.close()
+    response = Response(body, found.status, headers, content_type="application/zip")
+    response.automatically_set_content_length = False
+    response.call_on_close(found.body.close)
+    return response
+
+
 def _begun(stream: Stream) -> Iterator[bytes]:
     """The stream's bytes. The first are read now: what fails at once is an error, not the beginning of a log."""
     chunks = iter(stream)
@@ -121,6 +144,8 @@ ANSWERS: Mapping[str, Callable[[Service, routes.Query, Caller, Timings], Respons
     "logs": _logs,
     "summary": _summary,
     "rerun": _rerun,
+    "artifacts": _artifacts,
+    "artifact": _artifact,
 }
 
 OWN: Mapping[str, Callable[[], Response]] = {"": _index}

@@ -23,6 +23,7 @@ from addon import __version__, credentials, routes
 from addon.access import Access
 from addon.admin import AdminSession
 from addon.answers import ANSWERS, caller_of, error_answer, own
+from addon.artifacts import Artifacts
 from addon.errors import ApiError, Busy, Forbidden
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
@@ -43,7 +44,6 @@ ROOM = 4
 CONNECTIONS, IDLE_SECONDS = 4096, 600
 # Bytes of an answer that may wait for the proxy to take them: a slow reader of a large log costs no more memory.
 WAITING_BYTES = 256 * 1024
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def build(settings: Settings) -> Service:
@@ -53,16 +53,15 @@ def build(settings: Settings) -> Service:
     callers = Transport(settings.upstream, settings.timeout, half)
     admin = Transport(settings.upstream, settings.timeout, half, streams=settings.threads)
     session = AdminSession(admin, credentials.from_environment)
-    return Service(Access(callers), Forgejo(session), JobLogs(session), settings.default_attempt)
+    return Service(Access(callers), Forgejo(session), JobLogs(session), Artifacts(session), settings.default_attempt)
 
 
 def create_app(service: Service, secret: str) -> Flask:
-    """The WSGI application. Every path is its own 404: only the addon knows which are forwarded here."""
+    """The WSGI application. It has no routes of its own: only the addon knows which paths are forwarded here."""
     app = Flask("addon", static_folder=None)
 
-    @app.route("/", defaults={"path": ""}, methods=METHODS)
-    @app.route("/<path:path>", methods=METHODS)
-    def answer(path: str) -> Response:
+    @app.before_request  # also for what no pattern of Flask's would match, such as a line end in a name
+    def answer() -> Response:
         timings = Timings()
         try:
             response = _answer(service, secret, timings)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from addon import pages
 from addon.admin import AdminSession
 from addon.errors import Conflict, NotFound, UpstreamUnexpected
-from addon.model import Artifact, JobDetail, Repo, Run
+from addon.model import JobDetail, Repo, Run
 from addon.transport import Answer
 
 
@@ -24,7 +24,7 @@ class Forgejo:
 
     def latest(self, repo: Repo) -> int:
         """The number of the newest run. Raises NotFound."""
-        answer = self._admin.get(f"{_actions(repo)}/runs/latest")
+        answer = self._admin.get(f"{actions_path(repo)}/runs/latest")
         if answer.status == 404:
             raise NotFound(f"{repo} has no runs")
         if answer.status != 307:
@@ -36,7 +36,7 @@ class Forgejo:
 
         The list page is the dearest of all, but Forgejo's own `…/runs/latest` of a workflow sees one branch only.
         """
-        answer = self._admin.get(_actions(repo), {"workflow": workflow_id, "limit": "1", "page": "1"})
+        answer = self._admin.get(actions_path(repo), {"workflow": workflow_id, "limit": "1", "page": "1"})
         if answer.status != 200:
             raise NotFound(f"{repo} has no Actions") if answer.status == 404 else unexpected(answer)
         link = pages.first_run_in_list(answer.text)
@@ -62,12 +62,12 @@ class Forgejo:
             return pages.run(repo, number, job, page, page.view)
         state = self._admin.post(path, {"logCursors": []})
         if state.status != 200:
-            raise _no_run(number, state)
+            raise no_run(number, state)
         return pages.run(repo, number, job, page, state.json())
 
     def _from_attempt(self, repo: Repo, number: int, job: int, path: str, redirect: Answer) -> Run:
         if redirect.status != 307:
-            raise _no_run(number, redirect)
+            raise no_run(number, redirect)
         link = pages.run_link(redirect.location)
         self._number_of(repo, link)
         if link.number != number or link.attempt is None:
@@ -77,7 +77,7 @@ class Forgejo:
     def _page_of_attempt(self, repo: Repo, number: int, job: int, path: str, attempt: int) -> Run:
         answer = self._admin.get(f"{path}/attempt/{attempt}")
         if answer.status != 200:
-            raise _no_run(number, answer)
+            raise no_run(number, answer)
         page = pages.run_page(answer.text)
         if page.view is None:
             raise UpstreamUnexpected("Forgejo's page of an attempt holds no state")
@@ -93,15 +93,6 @@ class Forgejo:
             return run
         check_attempt(run.detail, attempt)
         return self._page_of_attempt(run.repo, run.number, job, path, attempt)
-
-    def artifacts(self, run: Run) -> tuple[Artifact, ...]:
-        """The run's artifacts: on the page from v13 on, one request more before."""
-        if run.artifacts is not None:
-            return run.artifacts
-        answer = self._admin.get(f"{run_path(run.repo, run.number)}/artifacts")
-        if answer.status != 200:
-            raise _no_run(run.number, answer)
-        return pages.artifact_list(answer.json())
 
     def rerun(self, run: Run, job: int | None) -> None:
         """Asks for the run, or one job of it, again. Raises Conflict when Forgejo refuses.
@@ -138,17 +129,19 @@ def check_attempt(detail: JobDetail, attempt: int) -> None:
         raise NotFound(f"job {detail.name!r} has no attempt {attempt}; attempts: {known}")
 
 
-def _actions(repo: Repo) -> str:
+def actions_path(repo: Repo) -> str:
+    """The repository's Actions in the web UI."""
     return f"/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}/actions"
 
 
 def run_path(repo: Repo, number: int) -> str:
     if number < 1:  # Forgejo would show any run
         raise ValueError("run numbers start at 1")
-    return f"{_actions(repo)}/runs/{number:d}"
+    return f"{actions_path(repo)}/runs/{number:d}"
 
 
-def _no_run(number: int, answer: Answer) -> Exception:
+def no_run(number: int, answer: Answer) -> Exception:
+    """Why a page of a run is not to be had."""
     return NotFound(f"no run {number}") if answer.status == 404 else unexpected(answer)
 
 

@@ -95,11 +95,16 @@ class JobDetail:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """An artifact of a run; `status` is Forgejo's: completed or expired."""
+    """An artifact of a run; `size` in bytes; `status` is Forgejo's: completed or expired."""
 
     name: str
     size: int
     status: str
+
+    @property
+    def expired(self) -> bool:
+        """Whether Forgejo has deleted what was uploaded."""
+        return self.status == "expired"
 
 
 @dataclass(frozen=True, slots=True)

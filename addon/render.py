@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ class Links:
     def api(self, run: Run, tail: str) -> str:
         """An extension path of the run."""
         return f"{self.base}{run.sub_path}/api/v1/repos/{self._repo(run)}/actions/runs/{run.number}/{tail}"
+
+    def free(self, run: Run, tail: str = "") -> str:
+        """An extension path of the run that no setting and no version of Forgejo claims."""
+        return f"{self.base}{run.sub_path}/api/v1/repos/{self._repo(run)}/actions/runs/by-number/{run.number}{tail}"
 
     @staticmethod
     def _repo(run: Run) -> str:
@@ -85,8 +90,43 @@ def summary(run_: Run, details: Mapping[int, JobDetail], artifacts: Iterable[Art
             for job in run_.jobs
             if job.status is Status.FAILURE
         ],
-        "artifacts": [{"name": a.name, "size_in_bytes": a.size, "status": a.status} for a in artifacts],
+        "artifacts": artifact_list(run_, artifacts, links),
     }
+
+
+def artifacts(run: Run, found: Iterable[Artifact], links: Links) -> Json:
+    """The run's artifacts."""
+    listed = artifact_list(run, found, links)
+    return {"total_count": len(listed), "artifacts": listed}
+
+
+def artifact_list(run: Run, found: Iterable[Artifact], links: Links) -> list[Json]:
+    """Each artifact, with where to get it until it expires."""
+    return [
+        {
+            "name": each.name,
+            "size_in_bytes": each.size,
+            "status": each.status,
+            "expired": each.expired,
+            "archive_download_url": None if each.expired else _download_url(run, each, links),
+        }
+        for each in found
+    ]
+
+
+def _download_url(run: Run, artifact: Artifact, links: Links) -> str | None:
+    """None for the two names that no URL can hold."""
+    if artifact.name in (".", ".."):
+        return None
+    return links.free(run, f"/artifacts/{quote(artifact.name, safe='', errors='replace')}")
+
+
+def zip_name(artifact: str) -> str:
+    """The file name for Content-Disposition, plain and as UTF-8: no folder, no control, no mark that hides its end."""
+    safe = "".join("_" if each in '/\\"' or unicodedata.category(each)[0] == "C" else each for each in artifact)
+    name = safe if safe.lower().endswith(".zip") else f"{safe}.zip"
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    return f"filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def rerun(run: Run, asked: int | None, links: Links) -> Json:

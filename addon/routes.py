@@ -17,7 +17,7 @@ from addon.errors import BadRequest, MethodNotAllowed, NotFound
 from addon.model import Repo
 from addon.parameters import NUMBER, Parameters, shown
 
-Action = Literal["info", "jobs", "logs", "summary", "rerun"]
+Action = Literal["info", "jobs", "logs", "summary", "rerun", "cancel", "artifacts", "artifact"]
 READ, WRITE = "GET, HEAD", "POST"
 
 
@@ -40,12 +40,17 @@ ROUTES: Mapping[Action, Route] = {
     "info": Route(READ, SELECTING),
     "jobs": Route(READ, SELECTING | ONE_JOB, colliding=True),
     "logs": Route(READ, SELECTING | ONE_JOB, colliding=True),
-    "summary": Route(READ, SELECTING),
-    "rerun": Route(WRITE, SELECTING | {"job"}),
+    "summary": Route(READ, SELECTING | {"lines"}),
+    "rerun": Route(WRITE, SELECTING | {"job", "dry_run", "keep_artifacts"}),
+    "cancel": Route(WRITE, SELECTING | {"dry_run"}, colliding=True),
+    "artifacts": Route(READ, SELECTING, colliding=True),
+    # Below a path of Forgejo's own, so whoever answers that one answers this.
+    "artifact": Route(READ, SELECTING, colliding=True),
 }
 COLLISIONS_SINCE = 16
 # Actions whose name stands in the path, after the run.
-NAMED: Mapping[str, Action] = {str(name): name for name in ROUTES if name != "info"}
+NAMED: Mapping[str, Action] = {str(name): name for name in ROUTES if name not in ("info", "artifact")}
+ARTIFACTS = "artifacts"
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 # Forgejo's pages take these off a repository's name and its API doesn't: one would be asked for, another be shown.
 ENDINGS = (".git", ".rss", ".atom", ".wiki")
@@ -58,6 +63,7 @@ class Query(Parameters):
     action: Action
     repo: Repo
     run: int | None
+    artifact: str | None = None
 
     def __str__(self) -> str:
         return f"{self.repo} runs/{self.run or 'latest'} {self.action}"
@@ -74,7 +80,7 @@ def is_ours(target: str, collisions: str = "extension") -> bool:
     run, rest = tail[0], tail[1:]
     if run in ("latest", BY_NUMBER):
         return True
-    if len(rest) != 1 or rest[0] not in NAMED:
+    if not rest or rest[0] not in NAMED or (len(rest) > 1 and rest[0] != ARTIFACTS):
         return False
     return not (collisions == "native" and ROUTES[NAMED[rest[0]]].colliding)
 
@@ -109,16 +115,21 @@ def parse(method: str, target: str) -> Query:
         action=action,
         repo=Repo(_name("owner", owner), _repository(name)),
         run=None if run == "latest" else _number(run),
+        artifact=_artifact(target) if action == "artifact" else None,
         **values,
     )
 
 
 def _segments(target: str) -> list[str]:
     """Decoded path segments; empty ones are dropped, as Forgejo drops them."""
+    return [unquote(segment, errors="replace") for segment in _raw_segments(target)]
+
+
+def _raw_segments(target: str) -> list[str]:
     if not target.startswith("/"):
         target = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "", target)
     path = re.split(r"[?#]", target, maxsplit=1)[0]
-    return [unquote(segment, errors="replace") for segment in path.split("/") if segment]
+    return [segment for segment in path.split("/") if segment]
 
 
 def _tail(segments: Sequence[str]) -> Sequence[str] | None:
@@ -137,6 +148,10 @@ def _run_and_action(tail: Sequence[str]) -> tuple[str, Action]:
     run, names = rest[0], rest[1:]
     if not names:
         return run, "info"
+    if len(names) == 2 and names[0] == ARTIFACTS:
+        return run, "artifact"
+    if len(names) > 2 and names[0] == ARTIFACTS:
+        raise BadRequest("an artifact's name is one part of the path: write a slash in it as %2F")
     if len(names) > 1 or names[0] not in NAMED:
         raise NotFound(f"no such extension path; after runs/{{run}}/ comes one of: {', '.join(NAMED)}")
     return run, NAMED[names[0]]
@@ -152,6 +167,20 @@ def _repository(text: str) -> str:
     if text.lower().endswith(ENDINGS):
         raise BadRequest(f"not a name that a repository can have: {shown(text)}")
     return _name("repository", text)
+
+
+def _artifact(target: str) -> str:
+    """The artifact's name: the last part of the path, exactly. It may hold nearly anything, percent-encoded."""
+    raw = _raw_segments(target)[-1]
+    try:
+        name = unquote(raw, errors="strict")
+    except UnicodeDecodeError:
+        name = ""
+    if not raw.isascii() or not name or "\x00" in name or len(name) > 255:
+        raise BadRequest("an artifact's name is percent-encoded UTF-8, of at most 255 characters, without a NUL")
+    if name in (".", ".."):
+        raise BadRequest(f"an artifact named {name!r} can't be had: no URL of Forgejo's can hold that name")
+    return name
 
 
 def _number(text: str) -> int:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from addon.access import Access, Caller, Grant
+from addon.artifacts import Artifacts, Download
 from addon.errors import BadRequest, Conflict, NotFound
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs, Log, not_started
@@ -40,11 +41,14 @@ class Timings:
 class Service:
     """What callers can ask of one Forgejo."""
 
-    def __init__(self, access: Access, forgejo: Forgejo, logs: JobLogs, default_attempt: str) -> None:
+    def __init__(
+        self, access: Access, forgejo: Forgejo, logs: JobLogs, artifacts: Artifacts, default_attempt: str
+    ) -> None:
         """`default_attempt` is `1` or `latest`."""
         self._access = access
         self._forgejo = forgejo
         self._logs = logs
+        self._artifacts = artifacts
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
     def info(self, query: Query, caller: Caller, timings: Timings) -> Run:
@@ -74,7 +78,7 @@ class Service:
             run = self._run(query, grant)
             failed = [job.index for job in run.jobs if job.status is Status.FAILURE]
             with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-                artifacts = pool.submit(self._forgejo.artifacts, run)
+                artifacts = pool.submit(self._artifacts.list, run)
                 pages = list(pool.map(lambda job: self._forgejo.run(run.repo, run.number, job), failed))
             details = {page.detail.index: page.detail for page in pages}
             found = artifacts.result()
@@ -105,6 +109,23 @@ class Service:
             _check_rerun(run, job)
             self._forgejo.rerun(run, job)
             return self._moving(run, job), job
+
+    def artifacts(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, tuple[Artifact, ...]]:
+        """The run and its artifacts."""
+        grant = self._may_read(query, caller, timings)
+        with timings.part("forgejo"):
+            run = self._run(query, grant)
+            return run, self._artifacts.list(run)
+
+    def artifact(
+        self, query: Query, caller: Caller, timings: Timings, method: str, headers: Mapping[str, str]
+    ) -> tuple[Run, str, Download]:
+        """One artifact of the run, and its name. `headers` may hold Range."""
+        grant = self._may_read(query, caller, timings)
+        name = query.artifact or ""
+        with timings.part("forgejo"):
+            run = self._run(query, grant)
+            return run, name, self._artifacts.open(run, name, method, headers)
 
     def _may_read(self, query: Query, caller: Caller, timings: Timings, detail: bool = False) -> Grant:
         with timings.part("access"):

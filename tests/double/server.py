@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from flask import Flask, Response, g, request
+from werkzeug.routing import PathConverter
 
 from tests.double import api, artifacts, faults, native, runner, signin, web
 from tests.double.context import Context, Settings
@@ -141,12 +142,19 @@ class Double:
         return ctx
 
 
+class _AnyPath(PathConverter):
+    """Line ends too: Forgejo's router takes them as anything else."""
+
+    regex = "(?s:[^/].*?)"
+
+
 @functools.cache
 def _application() -> Flask:
     """One for all stand-ins: what differs between them comes with the request."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
+    app.url_map.converters["path"] = _AnyPath
     app.register_blueprint(signin.pages)
     app.register_blueprint(web.pages)
     app.register_blueprint(api.routes)
