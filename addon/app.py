@@ -22,12 +22,13 @@ from werkzeug.exceptions import HTTPException
 from addon import __version__, credentials, routes
 from addon.access import Access
 from addon.admin import AdminSession
-from addon.answers import ANSWERS, caller_of, error_answer, own
+from addon.answers import ANSWERS, own
 from addon.artifacts import Artifacts
 from addon.errors import ApiError, Busy, Forbidden
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
 from addon.limits import PATIENCE, RETRY_AFTER
+from addon.replies import caller_of, error_answer
 from addon.service import Service, Timings
 from addon.settings import Settings
 from addon.transport import Transport

@@ -36,10 +36,11 @@ OWN = ("api", "v1", "actions-extensions")
 BY_NUMBER = "by-number"
 ONE_JOB = frozenset({"job", "attempt"})
 SELECTING = frozenset({"workflow_id"})
+LOG = frozenset({"tail", "step", "failed_steps", "timestamps", "ansi", "format"})
 ROUTES: Mapping[Action, Route] = {
     "info": Route(READ, SELECTING),
     "jobs": Route(READ, SELECTING | ONE_JOB, colliding=True),
-    "logs": Route(READ, SELECTING | ONE_JOB, colliding=True),
+    "logs": Route(READ, SELECTING | ONE_JOB | LOG, colliding=True),
     "summary": Route(READ, SELECTING | {"lines"}),
     "rerun": Route(WRITE, SELECTING | {"job", "dry_run", "keep_artifacts"}),
     "cancel": Route(WRITE, SELECTING | {"dry_run"}, colliding=True),

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from addon.access import Access, Caller, Grant
-from addon.artifacts import Artifacts, Download
+from addon.artifacts import Artifacts
 from addon.errors import BadRequest, Conflict, NotFound
 from addon.forgejo import Forgejo
-from addon.joblogs import JobLogs, Log, not_started
+from addon.joblogs import JobLogs
+from addon.logservice import LogService
 from addon.model import Artifact, Job, JobDetail, Run, RunDetails, Status
 from addon.parameters import NEWEST
 from addon.routes import Query
@@ -47,8 +48,8 @@ class Service:
         """`default_attempt` is `1` or `latest`."""
         self._access = access
         self._forgejo = forgejo
-        self._logs = logs
-        self._artifacts = artifacts
+        self.logs = LogService(self, forgejo, logs)
+        self.artifacts = artifacts
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
     def info(self, query: Query, caller: Caller, timings: Timings) -> Run:
@@ -78,23 +79,23 @@ class Service:
             run = self._run(query, grant)
             failed = [job.index for job in run.jobs if job.status is Status.FAILURE]
             with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-                artifacts = pool.submit(self._artifacts.list, run)
+                artifacts = pool.submit(self.artifacts.list, run)
                 pages = list(pool.map(lambda job: self._forgejo.run(run.repo, run.number, job), failed))
             details = {page.detail.index: page.detail for page in pages}
             found = artifacts.result()
         return self._with_details(run, grant, caller, timings), details, found
 
-    def log(
-        self, query: Query, caller: Caller, timings: Timings, method: str, headers: Mapping[str, str]
-    ) -> tuple[Run, Log]:
-        """The log of one job; the run tells job and attempt. `headers` may hold Range."""
+    def run_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
+        """The run, for a caller who may read it."""
         grant = self._may_read(query, caller, timings)
         with timings.part("forgejo"):
-            run = self._run(query, grant)
-            run = self._with_job(run, query.job or 0, self._attempt(query, run))
-            if not run.detail.started and not run.jobs[run.detail.index].status.done:
-                raise not_started(run)
-            return run, self._logs.open(run, method, headers)
+            return self._run(query, grant)
+
+    def job_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
+        """The run with one job in detail, the first if none is named, at the asked attempt or the default one."""
+        run = self.run_of(query, caller, timings)
+        with timings.part("forgejo"):
+            return self._with_job(run, query.job or 0, self._attempt(query, run))
 
     def rerun(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, int | None]:
         """Reruns the run, or one job, and makes sure that it happened: the state afterwards, and the job's index.
@@ -109,23 +110,6 @@ class Service:
             _check_rerun(run, job)
             self._forgejo.rerun(run, job)
             return self._moving(run, job), job
-
-    def artifacts(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, tuple[Artifact, ...]]:
-        """The run and its artifacts."""
-        grant = self._may_read(query, caller, timings)
-        with timings.part("forgejo"):
-            run = self._run(query, grant)
-            return run, self._artifacts.list(run)
-
-    def artifact(
-        self, query: Query, caller: Caller, timings: Timings, method: str, headers: Mapping[str, str]
-    ) -> tuple[Run, str, Download]:
-        """One artifact of the run, and its name. `headers` may hold Range."""
-        grant = self._may_read(query, caller, timings)
-        name = query.artifact or ""
-        with timings.part("forgejo"):
-            run = self._run(query, grant)
-            return run, name, self._artifacts.open(run, name, method, headers)
 
     def _may_read(self, query: Query, caller: Caller, timings: Timings, detail: bool = False) -> Grant:
         with timings.part("access"):
