@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 
 from flask import Response
 
-from addon import __version__, artifactanswers, loganswers, render, routes
+from addon import __version__, artifactanswers, changeanswers, loganswers, render, routes
 from addon.access import Caller
 from addon.errors import NotFound
 from addon.replies import as_json, links
 from addon.service import Service, Timings
-
-log = logging.getLogger("addon")
 
 
 def _info(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
@@ -28,15 +25,6 @@ def _jobs(service: Service, query: routes.Query, caller: Caller, timings: Timing
 def _summary(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
     run, details, artifacts = service.summary(query, caller, timings)
     return as_json(render.summary(run, details, artifacts, links()))
-
-
-def _rerun(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    run, job = service.rerun(query, caller, timings)
-    log.info("rerun of %s run %d, job %s", run.repo, run.number, "all" if job is None else job)
-    urls = links()
-    response = as_json(render.rerun(run, job, urls), 201)
-    response.headers["Location"] = urls.api(run, "jobs")
-    return response
 
 
 def own(name: str) -> Response:
@@ -55,7 +43,8 @@ ANSWERS: Mapping[str, Callable[[Service, routes.Query, Caller, Timings], Respons
     "jobs": _jobs,
     "logs": loganswers.logs,
     "summary": _summary,
-    "rerun": _rerun,
+    "rerun": changeanswers.rerun,
+    "cancel": changeanswers.cancel,
     "artifacts": artifactanswers.artifacts,
     "artifact": artifactanswers.artifact,
 }

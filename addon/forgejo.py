@@ -7,6 +7,7 @@ is a shell whose state comes by POST; from v13 on `…/jobs/J` redirects to an a
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from urllib.parse import quote
 
 from addon import pages
@@ -14,6 +15,9 @@ from addon.admin import AdminSession
 from addon.errors import Conflict, NotFound, UpstreamUnexpected
 from addon.model import JobDetail, Repo, Run
 from addon.transport import Answer
+
+# A cursor behind any line: the view then tells of a step, and sends none of its lines.
+PAST_THE_END = 1 << 40
 
 
 class Forgejo:
@@ -94,20 +98,40 @@ class Forgejo:
         check_attempt(run.detail, attempt)
         return self._page_of_attempt(run.repo, run.number, job, path, attempt)
 
-    def rerun(self, run: Run, job: int | None) -> None:
-        """Asks for the run, or one job of it, again. Raises Conflict when Forgejo refuses.
+    def started(self, run: Run, job: int) -> datetime | None:
+        """When a runner took the newest attempt of a job, by Forgejo's clock; None if none did."""
+        if run.detail.attempts is not None:
+            attempts = self.run(run.repo, run.number, job).detail.attempts
+            return attempts[-1].started_at if attempts else None
+        nothing_of_the_first_step = {"step": 0, "cursor": PAST_THE_END, "expanded": True}
+        answer = self._admin.post(
+            f"{run_path(run.repo, run.number)}/jobs/{job}", {"logCursors": [nothing_of_the_first_step]}
+        )
+        return pages.step_started(answer.json()) if answer.status == 200 else None
 
-        That it answers 200 proves nothing before v15: look whether the state changed.
+    def rerun(self, run: Run, job: int | None) -> int | None:
+        """Asks for the run, or one job of it, again. The new attempt of the job, or of the first, from v13 on.
+
+        Raises Conflict when Forgejo refuses. That it answers 200 proves nothing before v15: look whether the state
+        changed.
         """
         path = run_path(run.repo, run.number) + ("" if job is None else f"/jobs/{job}")
         answer = self._admin.post(f"{path}/rerun", {})
         if answer.status == 200:
-            return
+            return pages.new_attempt(answer.json())
         if answer.status == 400 and answer.media_type == "application/json":
             raise Conflict(f"Forgejo refuses: {_refusal(answer)}")
         if answer.status == 404:
             raise UpstreamUnexpected("Forgejo does not let the proxy's account rerun: it needs Actions write")
         raise unexpected(answer)
+
+    def cancel(self, run: Run) -> None:
+        """Asks for the run's end: of a finished one too, Forgejo says yes."""
+        answer = self._admin.post(f"{run_path(run.repo, run.number)}/cancel", {})
+        if answer.status == 404:
+            raise UpstreamUnexpected("Forgejo does not let the proxy's account cancel: it needs Actions write")
+        if answer.status != 200:
+            raise unexpected(answer)
 
     @staticmethod
     def _number_of(repo: Repo, link: pages.RunLink) -> int:

@@ -142,6 +142,13 @@ class Run:
     detail: JobDetail
     artifacts: tuple[Artifact, ...] | None = None
     details: RunDetails = field(default_factory=RunDetails)
+    rerun_deletes_artifacts: bool = False
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether a job goes on, and the proxy's account may write. Before v14 Forgejo takes a run for done as soon as
+        its status is final; that a job which is done can be rerun tells the right there."""
+        return self.can_cancel or (not self.done and any(job.can_rerun for job in self.jobs))
 
     @property
     def done(self) -> bool:

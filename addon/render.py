@@ -63,7 +63,7 @@ def run(run: Run, links: Links) -> Json:
         "completed_at": _time(details.stopped_at) if run.done else None,
         "duration_seconds": details.duration_seconds,
         "can_rerun": run.can_rerun and run.done,
-        "can_cancel": run.can_cancel,
+        "can_cancel": run.cancellable,
     }
 
 
@@ -127,22 +127,6 @@ def zip_name(artifact: str) -> str:
     name = safe if safe.lower().endswith(".zip") else f"{safe}.zip"
     plain = name.encode("ascii", "replace").decode().replace("?", "_")
     return f"filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-
-
-def rerun(run: Run, asked: int | None, links: Links) -> Json:
-    """What a rerun set in motion: the jobs that are not done any more."""
-    moving = [job for job in run.jobs if not job.status.done]
-    return {
-        "run_number": run.number,
-        "id": run.id,
-        "status": run.status,
-        "done": run.done,
-        "job": asked,
-        "jobs": [{"index": job.index, "id": job.id, "name": job.name, "status": job.status} for job in moving],
-        "html_url": links.html(run),
-        "jobs_url": links.api(run, "jobs"),
-        "logs_url": links.api(run, "logs"),
-    }
 
 
 def _job(run: Run, job: Job, detail: JobDetail | None, links: Links) -> Json:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from addon.access import Access, Caller, Grant
 from addon.artifacts import Artifacts
-from addon.errors import BadRequest, Conflict, NotFound
+from addon.changes import Changes
+from addon.errors import BadRequest, NotFound
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
 from addon.logservice import LogService
@@ -18,8 +19,6 @@ from addon.model import Artifact, Job, JobDetail, Run, RunDetails, Status
 from addon.parameters import NEWEST
 from addon.routes import Query
 
-# How often a rerun's effect is looked for; Forgejo writes it before it answers, so the first look should do.
-LOOKS, PAUSE = 3, 0.2
 SIDE_BY_SIDE = 4
 
 
@@ -50,6 +49,7 @@ class Service:
         self._forgejo = forgejo
         self.logs = LogService(self, forgejo, logs)
         self.artifacts = artifacts
+        self.changes = Changes(forgejo, artifacts)
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
     def info(self, query: Query, caller: Caller, timings: Timings) -> Run:
@@ -97,19 +97,12 @@ class Service:
         with timings.part("forgejo"):
             return self._with_job(run, query.job or 0, self._attempt(query, run))
 
-    def rerun(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, int | None]:
-        """Reruns the run, or one job, and makes sure that it happened: the state afterwards, and the job's index.
-
-        Raises Conflict when it can't be rerun now, or Forgejo said yes and did nothing.
-        """
+    def run_to_change(self, query: Query, caller: Caller, timings: Timings) -> Run:
+        """The run, for a caller who may start and stop runs here."""
         with timings.part("access"):
             grant = self._access.write(caller, query.repo)
         with timings.part("forgejo"):
-            run = self._run(query, grant)
-            job = None if query.job is None else _job_index(run, query.job)
-            _check_rerun(run, job)
-            self._forgejo.rerun(run, job)
-            return self._moving(run, job), job
+            return self._run(query, grant)
 
     def _may_read(self, query: Query, caller: Caller, timings: Timings, detail: bool = False) -> Grant:
         with timings.part("access"):
@@ -131,7 +124,7 @@ class Service:
 
     def _with_job(self, run: Run, job: int | str, attempt: int) -> Run:
         """The run with the asked job and attempt in detail; attempt 0 is the newest."""
-        index = _job_index(run, job)
+        index = job_index(run, job)
         if index == run.detail.index and attempt in (NEWEST, run.detail.attempt):
             return run
         return self._forgejo.run(run.repo, run.number, index, attempt or None)
@@ -153,18 +146,8 @@ class Service:
                 details = RunDetails(event=self._access.event(caller, run.repo, run.number))
         return replace(run, details=details)
 
-    def _moving(self, before: Run, job: int | None) -> Run:
-        """The run after a rerun; Conflict when nothing has changed."""
-        for look in range(LOOKS):
-            if look:
-                time.sleep(PAUSE)
-            after = self._forgejo.run(before.repo, before.number, job or 0)
-            if _changed(before, after, job):
-                return after
-        raise Conflict("Forgejo accepted the rerun but nothing was rerun")
 
-
-def _job_index(run: Run, job: int | str) -> int:
+def job_index(run: Run, job: int | str) -> int:
     """The index of a job given by index or exact name. Raises NotFound, or BadRequest for an ambiguous name."""
     if isinstance(job, int):
         if job >= len(run.jobs):
@@ -181,22 +164,3 @@ def _job_index(run: Run, job: int | str) -> int:
 def _names(jobs: Iterable[Job], limit: int = 20) -> str:
     names = [repr(job.name) for job in jobs]
     return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
-
-
-def _check_rerun(run: Run, job: int | None) -> None:
-    """Refuses what older versions would answer with 200 and not do."""
-    if job is None and not run.done:
-        raise Conflict(f"run {run.number} is not done ({run.status}); a run can be rerun when all its jobs are done")
-    if job is not None and not run.jobs[job].status.done:
-        raise Conflict(f"job {job} ({run.jobs[job].name}) is not done ({run.jobs[job].status})")
-
-
-def _changed(before: Run, after: Run, job: int | None) -> bool:
-    if job is None:
-        if not after.done:
-            return True
-    elif not after.jobs[job].status.done:
-        return True
-    return before.detail.index == after.detail.index and len(after.detail.attempts or ()) > len(
-        before.detail.attempts or ()
-    )

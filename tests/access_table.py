@@ -1,7 +1,7 @@
 """Who may do what where: the expected statuses, one row for each caller, one column for each repository.
 
 An operation is a grid for v13 and what differs elsewhere. To add one: its request in OPERATIONS, its grid in GRIDS,
-its rows of other versions in DIFFERENT.
+its rows of other versions in DIFFERENT; or whose grid it shares in LIKE.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ class Operation:
 OPERATIONS = {
     "read": Operation("GET", "{n}/jobs", 200),
     "rerun": Operation("POST", "{n}/rerun", 201),
+    "cancel": Operation("POST", "{n}/cancel", 200, on_waiting=True),
 }
+# An operation that takes the same right as another, whose grid it shares.
+LIKE = {"cancel": "rerun"}
 
 GRIDS = {
     "read": """
@@ -150,8 +153,10 @@ IN_VAIN = {"v11": {("administrator", "off"), ("site-admin", "off")}}
 
 def expected(version: str, operation: str) -> dict[tuple[str, str], int]:
     """The status for each caller and repository."""
-    rows = _rows(GRIDS[operation]) | _rows(DIFFERENT[version].get(operation, ""))
-    return {(caller, repo): status for caller, row in rows.items() for repo, status in row.items()}
+    like = LIKE.get(operation, operation)
+    rows = _rows(GRIDS[like]) | _rows(DIFFERENT[version].get(like, ""))
+    yes = {OPERATIONS[like].yes: OPERATIONS[operation].yes}
+    return {(caller, repo): yes.get(status, status) for caller, row in rows.items() for repo, status in row.items()}
 
 
 def _rows(grid: str) -> dict[str, dict[str, int]]:
