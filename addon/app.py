@@ -25,6 +25,7 @@ from addon.admin import AdminSession
 from addon.answers import ANSWERS, own
 from addon.artifacts import Artifacts
 from addon.errors import ApiError, Busy, Forbidden
+from addon.followservice import FollowLimits
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
 from addon.limits import PATIENCE, RETRY_AFTER
@@ -38,7 +39,8 @@ log = logging.getLogger("addon")
 SECRET_HEADER = "X-Actions-Secret"
 # When the proxy handed the request over, by the machine's monotonic clock, in seconds.
 ARRIVED_HEADER = "X-Actions-Arrived"
-# Threads for each of `actions_threads`: those that wait for a place, or read a log, keep nobody else out.
+# Threads for each of `actions_threads`: those that wait for a place, or read a log, keep nobody else out. Followers
+# have theirs beside them.
 ROOM = 4
 # The port is the proxy's alone. It keeps a connection for each client, so the server's own limit of 100 would be
 # one of clients.
@@ -54,7 +56,10 @@ def build(settings: Settings) -> Service:
     callers = Transport(settings.upstream, settings.timeout, half)
     admin = Transport(settings.upstream, settings.timeout, half, streams=settings.threads)
     session = AdminSession(admin, credentials.from_environment)
-    return Service(Access(callers), Forgejo(session), JobLogs(session), Artifacts(session), settings.default_attempt)
+    limits = FollowLimits(settings.followers, settings.recheck)
+    return Service(
+        Access(callers), Forgejo(session), JobLogs(session), Artifacts(session), settings.default_attempt, limits
+    )
 
 
 def create_app(service: Service, secret: str) -> Flask:
@@ -120,7 +125,7 @@ def main() -> None:
         create_app(build(settings), start["secret"]),
         host="127.0.0.1",
         port=0,
-        threads=settings.threads * ROOM,
+        threads=settings.threads * ROOM + settings.followers,
         ident=None,
         connection_limit=CONNECTIONS,
         asyncore_use_poll=True,

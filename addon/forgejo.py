@@ -60,6 +60,15 @@ class Forgejo:
             raise NotFound(f"run {number} has no job {job}; it has {len(run.jobs)}, counted from 0")
         return run if attempt is None else self._at_attempt(run, path, job, attempt)
 
+    def refreshed(self, run: Run) -> Run:
+        """The run anew, at the same job and attempt: one request, on every version. Raises NotFound."""
+        answer = self._admin.post(job_path(run), {"logCursors": []})
+        if answer.status != 200:
+            raise _no_run(run.number, answer)
+        page = pages.RunPage(run.workflow_id, run.id, None, run.artifacts)
+        newer = pages.run(run.repo, run.number, run.detail.index, page, answer.json())
+        return replace(newer, detail=replace(newer.detail, attempt=run.detail.attempt))
+
     def _from_shell(self, repo: Repo, number: int, job: int, path: str, shell: Answer) -> Run:
         page = pages.run_page(shell.text)
         if page.view is not None:
@@ -159,9 +168,16 @@ def actions_path(repo: Repo) -> str:
 
 
 def run_path(repo: Repo, number: int) -> str:
+    """The run's page."""
     if number < 1:  # Forgejo would show any run
         raise ValueError("run numbers start at 1")
     return f"{actions_path(repo)}/runs/{number:d}"
+
+
+def job_path(run: Run) -> str:
+    """The page of the job and attempt that the run shows in detail."""
+    path = f"{run_path(run.repo, run.number)}/jobs/{run.detail.index}"
+    return path if run.detail.attempt is None else f"{path}/attempt/{run.detail.attempt}"
 
 
 def no_run(number: int, answer: Answer) -> Exception:
@@ -175,4 +191,5 @@ def _refusal(answer: Answer) -> str:
 
 
 def unexpected(answer: Answer) -> UpstreamUnexpected:
+    """For a status that says nothing known."""
     return UpstreamUnexpected(f"Forgejo answered {answer.status} where no known version does")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from addon.admin import AdminSession
 from addon.errors import Gone, NotFound, UpstreamUnexpected
-from addon.forgejo import run_path, unexpected
+from addon.forgejo import job_path, unexpected
 from addon.model import Run
 from addon.transport import Answer, Stream
 
@@ -41,7 +41,7 @@ class JobLogs:
 
     def open(self, run: Run, method: str = "GET", headers: Mapping[str, str] | None = None) -> Log:
         """The log, to be read or closed. `headers` may hold Range. Raises NotFound (none yet) or Gone."""
-        answer = self._admin.stream(method, f"{_job_path(run)}/logs", headers or {})
+        answer = self._admin.stream(method, f"{job_path(run)}/logs", headers or {})
         kept = {name: answer.headers[name] for name in LOG_HEADERS if HEADER.fullmatch(answer.headers.get(name, ""))}
         if isinstance(answer, Stream):
             return Log(answer.status, kept, answer)
@@ -58,7 +58,7 @@ class JobLogs:
         """
         cursors = list(known) + [0] * (len(run.detail.steps) - len(known))
         wanted = [{"step": step, "cursor": count, "expanded": True} for step, count in enumerate(cursors)]
-        answer = self._admin.stream("POST", _job_path(run), {}, {"logCursors": wanted}, "application/json")
+        answer = self._admin.stream("POST", job_path(run), {}, {"logCursors": wanted}, "application/json")
         if not isinstance(answer, Stream):
             raise NotFound("no such run") if answer.status == 404 else unexpected(answer)
         found = _step_cursors(answer)
@@ -77,11 +77,6 @@ def _step_cursors(chunks: Stream) -> dict[int, int]:
             found[int(match[1])] = int(match[2])
         rest = text[-STEP_CURSOR_SIZE:]
     return found
-
-
-def _job_path(run: Run) -> str:
-    path = f"{run_path(run.repo, run.number)}/jobs/{run.detail.index}"
-    return path if run.detail.attempt is None else f"{path}/attempt/{run.detail.attempt}"
 
 
 def _no_log(run: Run, answer: Answer) -> Exception:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flask import Response, request
 
-from addon import bundle
+from addon import bundle, events
 from addon.access import Caller
 from addon.errors import BadRequest
 from addon.logs import Options
@@ -17,7 +17,7 @@ from addon.parameters import ALL, FAILED
 from addon.routes import Query
 from addon.service import Service, Timings
 
-TEXT, ZIP = "text/plain", "application/zip"
+TEXT, ZIP, EVENTS = "text/plain", "application/zip", "text/event-stream"
 
 
 def logs(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
@@ -26,6 +26,8 @@ def logs(service: Service, query: Query, caller: Caller, timings: Timings) -> Re
         query = replace(query, job=FAILED)
     if query.failed_steps and query.step is not None:
         raise BadRequest("step and failed_steps exclude each other")
+    if query.follow:
+        return _followed(service, query, caller, timings)
     if _wants_zip(query):
         return _zip(service, query, caller, timings)
     if query.job in (ALL, FAILED):
@@ -67,6 +69,24 @@ def _made(run: Run, body: Iterator[bytes], headers: Mapping[str, str], media_typ
     whole = begun(body) if request.method != "HEAD" else iter(())
     content_type = f"{TEXT}; charset=utf-8" if media_type == TEXT else media_type
     return Response(whole, 200, {**headers, "Accept-Ranges": "none"}, content_type=content_type)
+
+
+def _followed(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
+    """A stream without an end of its own; a HEAD has none."""
+    if query.format == "zip":
+        raise BadRequest("a zip can't be followed; leave format or follow out")
+    as_events = request.accept_mimetypes.best_match((TEXT, EVENTS), TEXT) == EVENTS
+    last = request.headers.get("Last-Event-ID", "")
+    places = events.resumed(last) if last and query.job != FAILED else {}
+    gone = request.environ["waitress.client_disconnected"]
+    found = service.following.follow(query, caller, timings, places, gone)
+    options = Options.of(query)
+    body = events.as_event_stream(found, options) if as_events else events.as_text(found, options)
+    headers = _names(found.run) if found.many else _names_of_job(found.run)
+    media_type = EVENTS if as_events else f"{TEXT}; charset=utf-8"
+    response = Response(body if request.method != "HEAD" else None, 200, headers, content_type=media_type)
+    response.call_on_close(found.close)
+    return response
 
 
 def _wants_zip(query: Query) -> bool:

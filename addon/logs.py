@@ -19,6 +19,8 @@ from addon.parameters import Parameters
 
 # Bytes read at a time from the end of a log when its last lines are looked for, growing up to the second.
 FIRST_WINDOW, LAST_WINDOW = 128 * 1024, 1 << 20
+# Forgejo names a log's file after the workflow, the job and the task, which is one attempt of the job.
+TASK = re.compile(r'filename="[^"]*-([0-9]+)\.log"')
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(-?\d+)/(\d+)")
 
 
@@ -58,11 +60,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Bytes of a log from `start` on, and the log's size."""
+    """Bytes of a log from `start` on, and the log's size. `task` is Forgejo's id of the attempt, or empty."""
 
     data: bytes
     start: int
     size: int
+    task: str = ""
 
 
 class LogReader:
@@ -134,16 +137,18 @@ class LogReader:
 
     def _part(self, run: Run, start: int, wanted: str) -> Part:
         log = self._logs.open(run, headers={"Range": wanted})
+        found = TASK.search(log.headers.get("content-disposition", ""))
+        task = found[1] if found else ""
         if log.body is None:
-            return Part(b"", start, _size(log.headers, start))
+            return Part(b"", start, _size(log.headers, start), task)
         with closing(log.body):
             if log.status == 206:
                 match = CONTENT_RANGE.fullmatch(log.headers.get("content-range", ""))
                 if match is None:
                     raise UpstreamUnexpected("Forgejo sends a part of a log and doesn't say which")
-                return Part(b"".join(log.body), int(match[1]), int(match[3]))
+                return Part(b"".join(log.body), int(match[1]), int(match[3]), task)
             if log.headers.get("content-length") == "0":  # of an empty log no part is sent
-                return Part(b"", 0, 0)
+                return Part(b"", 0, 0, task)
         raise UpstreamUnexpected("Forgejo sends a whole log where a part of it was asked for")
 
 

@@ -1,4 +1,4 @@
-"""The use cases of logs: one job's as Forgejo has it, a part of it, or several jobs'."""
+"""The use cases of logs: one job's as Forgejo has it, a part of it, or several jobs'. (Following: `followservice`.)"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LogService:
         self._service = service
         self._forgejo = forgejo
         self._logs = logs
-        self._reader = LogReader(logs)
+        self.reader = LogReader(logs)
 
     def whole(
         self, query: Query, caller: Caller, timings: Timings, method: str, headers: Mapping[str, str]
@@ -39,13 +39,13 @@ class LogService:
         """One job's log; the run tells job and attempt. `headers` may hold Range."""
         run = self._service.job_of(query, caller, timings)
         with timings.part("forgejo"):
-            return run, self._logs.open(_started(run), method, headers)
+            return run, self._logs.open(started(run), method, headers)
 
     def part(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, Iterator[bytes]]:
         """Some lines of one job's log; the first are read."""
         run = self._service.job_of(query, caller, timings)
         with timings.part("forgejo"):
-            return run, begun(self._reader.read(_started(run), Options.of(query)))
+            return run, begun(self.reader.read(started(run), Options.of(query)))
 
     def several(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, Iterator[JobLog]]:
         """The logs of all, the failed, or one of the run's jobs, each to be read before the next."""
@@ -80,7 +80,7 @@ class LogService:
     def _log_of(self, run: Run, options: Options) -> JobLog:
         """That a job has no log is no error among others that have."""
         try:
-            blocks = begun(self._reader.read(_started(run), options))
+            blocks = begun(self.reader.read(started(run), options))
         except (NotFound, Gone) as error:
             return _missing(run, error)
         return JobLog(run.jobs[run.detail.index], len(run.jobs), run.detail.attempt, blocks)
@@ -95,7 +95,7 @@ def begun(blocks: Iterator[bytes]) -> Iterator[bytes]:
     return itertools.chain((next(blocks, b""),), blocks)
 
 
-def _started(run: Run) -> Run:
+def started(run: Run) -> Run:
     """Raises NotFound while the job waits for a runner: it has no log to be asked for."""
     if not run.detail.started and not run.jobs[run.detail.index].status.done:
         raise not_started(run)

@@ -7,17 +7,15 @@ decide whether to go on; the poller does.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from addon.errors import ApiError
 
-# Seconds between two looks. A change is seen within the longest.
-FAST, SLOW = 0.4, 0.9
-# Where nothing has changed for long, looks may be this seldom.
-IDLE_AFTER, IDLE = 30.0, 2.0
+# Seconds between two looks, at least and at most.
+FAST, SLOW = 0.4, 2.0
+GROWTH = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +41,10 @@ class Watch[T]:
 class Pollers[T]:
     """All pollers of one kind, by key."""
 
-    def __init__(self, name: str) -> None:
-        """`name` is that of the threads."""
+    def __init__(self, name: str, fast: float = FAST, slow: float = SLOW) -> None:
+        """`name` is that of the threads; `fast` and `slow` are seconds between two looks, at least and at most."""
         self._name = name
+        self._pauses = (fast, slow)
         self._lock = threading.Lock()
         self._pollers: dict[Hashable, _Poller[T]] = {}
 
@@ -55,7 +54,7 @@ class Pollers[T]:
         with self._lock:
             poller = self._pollers.get(key)
             if poller is None:
-                poller = self._pollers[key] = _Poller(look)
+                poller = self._pollers[key] = _Poller(look, *self._pauses)
                 threading.Thread(target=poller.run, name=self._name, daemon=True).start()
             poller.watchers += 1
         try:
@@ -69,22 +68,19 @@ class Pollers[T]:
 
 
 class _Poller[T]:
-    def __init__(self, look: Callable[[T | None], T]) -> None:
+    def __init__(self, look: Callable[[T | None], T], fast: float, slow: float) -> None:
         self.watchers = 0
         self._look = look
+        self._fast, self._slow = fast, slow
         self._changed = threading.Condition()
         self._sight: Sight[T] = Sight(0)
         self._stopped = threading.Event()
 
     def run(self) -> None:
         """Looks until nobody watches any more."""
-        pause, changed_at = FAST, time.monotonic()
-        while not self._stopped.wait(pause if self._sight.number else 0):
-            if self._saw():
-                pause, changed_at = FAST, time.monotonic()
-            else:
-                longest = IDLE if time.monotonic() - changed_at > IDLE_AFTER else SLOW
-                pause = min(pause * 1.25, longest)
+        pause = 0.0
+        while not self._stopped.wait(pause):
+            pause = self._fast if self._saw() else min(pause * GROWTH, self._slow)
 
     def stop(self) -> None:
         """Ends the thread after the look that is under way."""

@@ -36,7 +36,7 @@ OWN = ("api", "v1", "actions-extensions")
 BY_NUMBER = "by-number"
 ONE_JOB = frozenset({"job", "attempt"})
 SELECTING = frozenset({"workflow_id"})
-LOG = frozenset({"tail", "step", "failed_steps", "timestamps", "ansi", "format"})
+LOG = frozenset({"follow", "tail", "step", "failed_steps", "timestamps", "ansi", "format"})
 ROUTES: Mapping[Action, Route] = {
     "info": Route(READ, SELECTING),
     "jobs": Route(READ, SELECTING | ONE_JOB, colliding=True),

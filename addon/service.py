@@ -12,6 +12,7 @@ from addon.access import Access, Caller, Grant
 from addon.artifacts import Artifacts
 from addon.changes import Changes
 from addon.errors import BadRequest, NotFound
+from addon.followservice import FollowLimits, FollowService
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
 from addon.logservice import LogService
@@ -42,7 +43,13 @@ class Service:
     """What callers can ask of one Forgejo."""
 
     def __init__(
-        self, access: Access, forgejo: Forgejo, logs: JobLogs, artifacts: Artifacts, default_attempt: str
+        self,
+        access: Access,
+        forgejo: Forgejo,
+        logs: JobLogs,
+        artifacts: Artifacts,
+        default_attempt: str,
+        limits: FollowLimits,
     ) -> None:
         """`default_attempt` is `1` or `latest`."""
         self._access = access
@@ -50,6 +57,7 @@ class Service:
         self.logs = LogService(self, forgejo, logs)
         self.artifacts = artifacts
         self.changes = Changes(forgejo, artifacts)
+        self.following = FollowService(self, access, forgejo, logs, self.logs.reader, limits)
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
     def info(self, query: Query, caller: Caller, timings: Timings) -> Run:

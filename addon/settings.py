@@ -19,6 +19,8 @@ OPTIONS: dict[str, tuple[str, str]] = {
         "extension ({x} is a run number) or native (Forgejo).",
     ),
     "actions_timeout": ("30", "Seconds that one request to Forgejo may take."),
+    "actions_followers": ("256", "Clients that follow a log at once."),
+    "actions_recheck": ("50", "Seconds after which a follower's access is asked for again."),
     "actions_threads": ("64", "Requests to Forgejo at once; as many logs are read beside them."),
 }
 
@@ -32,6 +34,8 @@ class Settings:
     collisions: str = "extension"
     timeout: float = 30.0
     threads: int = 64
+    followers: int = 256
+    recheck: float = 50.0
 
     def to_json(self) -> dict[str, Any]:
         """For the application's start line."""
@@ -51,6 +55,8 @@ def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
         collisions=_one_of("actions_collisions", options, ("extension", "native")),
         timeout=_number("actions_timeout", options, 1, 3600),
         threads=int(_number("actions_threads", options, 4, 1000)),
+        followers=int(_number("actions_followers", options, 1, 4000)),
+        recheck=_number("actions_recheck", options, 1, 60),
     )
 
 

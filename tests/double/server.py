@@ -83,6 +83,10 @@ class Double:
             self._server.stop()
             self._server = None
 
+    def answering(self) -> list[str]:
+        """The targets of requests whose answers have not ended."""
+        return list(self._server.answering) if self._server else []
+
     def restart(self) -> None:
         """Every web session is forgotten, as with the memory provider; nothing else is."""
         self.sessions.forget()

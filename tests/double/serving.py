@@ -56,12 +56,14 @@ class Handler(BaseHTTPRequestHandler):
             started[:] = [status, headers]
 
         chunks = None
+        self.server.answering.append(self.path)
         try:
             chunks = self.server.application(self._environ(), start_response)
             self._send(started, chunks)
         except (AbortError, OSError):
             self.close_connection = True
         finally:
+            self.server.answering.remove(self.path)
             if hasattr(chunks, "close"):
                 chunks.close()  # type: ignore[union-attr]
         if self.close_connection:
@@ -141,6 +143,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.application = application
         self.connections: set[socket.socket] = set()
+        self.answering: list[str] = []
 
     def stop(self) -> None:
         """Ends the listening and every open connection."""
