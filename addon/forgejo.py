@@ -64,7 +64,7 @@ class Forgejo:
         """The run anew, at the same job and attempt: one request, on every version. Raises NotFound."""
         answer = self._admin.post(job_path(run), {"logCursors": []})
         if answer.status != 200:
-            raise _no_run(run.number, answer)
+            raise no_run(run.number, answer)
         page = pages.RunPage(run.workflow_id, run.id, None, run.artifacts)
         newer = pages.run(run.repo, run.number, run.detail.index, page, answer.json())
         return replace(newer, detail=replace(newer.detail, attempt=run.detail.attempt))
