@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from flask import Response
 
-from addon import __version__, artifactanswers, changeanswers, loganswers, render, routes
+from addon import __version__, artifactanswers, changeanswers, loganswers, render, routes, summaryanswers
 from addon.access import Caller
 from addon.errors import NotFound
 from addon.replies import as_json, links
@@ -20,11 +20,6 @@ def _info(service: Service, query: routes.Query, caller: Caller, timings: Timing
 def _jobs(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
     run, details, only = service.jobs(query, caller, timings)
     return as_json(render.jobs(run, details, links(), only))
-
-
-def _summary(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    run, details, artifacts = service.summary(query, caller, timings)
-    return as_json(render.summary(run, details, artifacts, links()))
 
 
 def own(name: str) -> Response:
@@ -42,7 +37,7 @@ ANSWERS: Mapping[str, Callable[[Service, routes.Query, Caller, Timings], Respons
     "info": _info,
     "jobs": _jobs,
     "logs": loganswers.logs,
-    "summary": _summary,
+    "summary": summaryanswers.summary,
     "rerun": changeanswers.rerun,
     "cancel": changeanswers.cancel,
     "artifacts": artifactanswers.artifacts,

@@ -92,6 +92,12 @@ class JobDetail:
         """Whether a runner has taken the attempt that Forgejo shows: only then has it steps."""
         return bool(self.steps)
 
+    @property
+    def failed_steps(self) -> tuple[Step, ...]:
+        """What failed. "Complete job", the last step, bears the job's own status, so alone it says nothing else."""
+        failed = tuple(step for step in self.steps if step.status is Status.FAILURE)
+        return tuple(step for step in failed if step.number < len(self.steps)) or failed
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:

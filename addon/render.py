@@ -5,11 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from addon.explain import Explanation, FailedJob, Found
 from addon.model import Artifact, Job, JobDetail, Run, Status, Step
 
 Json = dict[str, Any]
@@ -73,25 +74,56 @@ def jobs(run: Run, details: Mapping[int, JobDetail], links: Links, only: int | N
     return {"total_count": len(chosen), "jobs": [_job(run, job, details.get(job.index), links) for job in chosen]}
 
 
-def summary(run_: Run, details: Mapping[int, JobDetail], artifacts: Iterable[Artifact], links: Links) -> Json:
-    """The run, its jobs, how many are in which state, and what failed where."""
+def summary(found: Explanation, links: Links) -> Json:
+    """The run, its jobs, how many are in which state, why it failed, what it left, and what can be done next."""
+    run_ = found.run
     counts = Counter(str(job.status) for job in run_.jobs)
+    took = [job.duration_seconds for job in run_.jobs if job.duration_seconds is not None]
     return {
         "run": run(run_, links),
-        **jobs(run_, details, links),
+        **jobs(run_, found.details, links),
         "counts": {str(status): counts[str(status)] for status in Status if counts[str(status)]},
-        "failed_jobs": [
-            {
-                "index": job.index,
-                "name": job.name,
-                "failed_steps": [_step(step) for step in _steps(details, job) if step.status is Status.FAILURE],
-                "logs_url": _logs_url(run_, job, details.get(job.index), links),
-            }
-            for job in run_.jobs
-            if job.status is Status.FAILURE
-        ],
-        "artifacts": artifact_list(run_, artifacts, links),
+        "duration_seconds": run_.details.duration_seconds,
+        "jobs_duration_seconds": sum(took) if took else None,
+        "failed_jobs": [_failed_job(run_, each, found.details.get(each.job.index), links) for each in found.failed],
+        "failed_jobs_explained": sum(each.explained for each in found.failed),
+        "annotations": [_annotation(each) for each in found.annotations],
+        "annotations_found": found.annotations_found,
+        "artifacts": artifact_list(run_, found.artifacts, links),
+        "next": {
+            "can_rerun": run_.can_rerun and run_.done,
+            "can_rerun_failed": run_.can_rerun and run_.done and bool(found.failed),
+            "can_cancel": run_.cancellable,
+            "rerun_deletes_artifacts": run_.rerun_deletes_artifacts,
+            "rerun_url": links.free(run_, "/rerun"),
+            "rerun_failed_url": links.free(run_, "/rerun?job=failed"),
+            "cancel_url": links.free(run_, "/cancel"),
+        },
     }
+
+
+def _failed_job(run: Run, failed: FailedJob, detail: JobDetail | None, links: Links) -> Json:
+    steps = [
+        {
+            **_step(each.step),
+            "lines": each.lines,
+            "lines_total": each.total,
+        }
+        for each in failed.steps
+    ]
+    return {
+        "index": failed.job.index,
+        "name": failed.job.name,
+        "explained": failed.explained,
+        "failed_steps": steps if failed.explained else None,
+        "last_lines": failed.last_lines,
+        "problem": failed.problem,
+        "logs_url": _logs_url(run, failed.job, detail, links),
+    }
+
+
+def _annotation(found: Found) -> Json:
+    return {**asdict(found.annotation), "job_index": found.job.index, "job_name": found.job.name, "step": found.step}
 
 
 def artifacts(run: Run, found: Iterable[Artifact], links: Links) -> Json:
@@ -165,11 +197,6 @@ def _step(step: Step) -> Json:
         "started_at": None,
         "duration_seconds": step.duration_seconds,
     }
-
-
-def _steps(details: Mapping[int, JobDetail], job: Job) -> tuple[Step, ...]:
-    detail = details.get(job.index)
-    return detail.steps if detail else ()
 
 
 def _job_path(job: Job, detail: JobDetail | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -12,11 +11,12 @@ from addon.access import Access, Caller, Grant
 from addon.artifacts import Artifacts
 from addon.changes import Changes
 from addon.errors import BadRequest, NotFound
+from addon.explain import Explainer, Explanation
 from addon.followservice import FollowLimits, FollowService
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
 from addon.logservice import LogService
-from addon.model import Artifact, Job, JobDetail, Run, RunDetails, Status
+from addon.model import Job, JobDetail, Run, RunDetails
 from addon.parameters import NEWEST
 from addon.routes import Query
 
@@ -57,6 +57,7 @@ class Service:
         self.logs = LogService(self, forgejo, logs)
         self.artifacts = artifacts
         self.changes = Changes(forgejo, artifacts)
+        self._explainer = Explainer(forgejo, logs, artifacts)
         self.following = FollowService(self, access, forgejo, logs, self.logs.reader, limits)
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
@@ -78,20 +79,12 @@ class Service:
             run = self._with_job(self._run(query, grant), query.job, query.attempt or NEWEST)
         return run, {run.detail.index: run.detail}, run.detail.index
 
-    def summary(
-        self, query: Query, caller: Caller, timings: Timings
-    ) -> tuple[Run, Mapping[int, JobDetail], Iterable[Artifact]]:
-        """The run, the details of its failed jobs, and its artifacts."""
+    def summary(self, query: Query, caller: Caller, timings: Timings) -> Explanation:
+        """The run, why it failed, and its artifacts."""
         grant = self._may_read(query, caller, timings, detail=True)
         with timings.part("forgejo"):
-            run = self._run(query, grant)
-            failed = [job.index for job in run.jobs if job.status is Status.FAILURE]
-            with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-                artifacts = pool.submit(self.artifacts.list, run)
-                pages = list(pool.map(lambda job: self._forgejo.run(run.repo, run.number, job), failed))
-            details = {page.detail.index: page.detail for page in pages}
-            found = artifacts.result()
-        return self._with_details(run, grant, caller, timings), details, found
+            found = self._explainer.explain(self._run(query, grant), query.lines)
+        return replace(found, run=self._with_details(found.run, grant, caller, timings))
 
     def run_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
         """The run, for a caller who may read it."""
