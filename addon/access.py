@@ -285,7 +285,7 @@ def _refusal(repo: Repo, answer: Answer) -> Exception:
 
 
 def _archived(repo: Repo) -> Conflict:
-    return Conflict(f"{repo} is archived: nothing can be rerun")
+    return Conflict(f"{repo} is archived: nothing can be rerun or cancelled")
 
 
 def _message(answer: Answer) -> str | None:

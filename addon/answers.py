@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 
 from flask import Response
 
-from addon import loganswers, render, routes
+from addon import artifactanswers, changeanswers, loganswers, render, routes, summaryanswers
 from addon.access import Caller
 from addon.replies import as_json, client_left, links
 from addon.service import Service, Timings
-
-log = logging.getLogger("addon")
 
 
 def _info(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
@@ -37,27 +34,16 @@ def _runs(service: Service, query: routes.Query, caller: Caller, timings: Timing
     return as_json(render.runs(service.runs(query, caller, timings), links()))
 
 
-def _summary(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    run, details, artifacts = service.summary(query, caller, timings, client_left())
-    return as_json(render.summary(run, details, artifacts, links()))
-
-
-def _rerun(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    run, job = service.rerun(query, caller, timings)
-    log.info("rerun of %s run %d, job %s", run.repo, run.number, "all" if job is None else job)
-    urls = links()
-    response = as_json(render.rerun(run, job, urls), 201)
-    response.headers["Location"] = urls.api(run, "jobs")
-    return response
-
-
 ANSWERS: Mapping[str, Callable[[Service, routes.Query, Caller, Timings], Response]] = {
     "info": _info,
     "jobs": _jobs,
     "logs": loganswers.logs,
-    "summary": _summary,
-    "rerun": _rerun,
     "job": _job,
     "attempts": _attempts,
     "runs": _runs,
+    "summary": summaryanswers.summary,
+    "rerun": changeanswers.rerun,
+    "cancel": changeanswers.cancel,
+    "artifacts": artifactanswers.artifacts,
+    "artifact": artifactanswers.artifact,
 }

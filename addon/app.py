@@ -25,6 +25,7 @@ from addon import __version__, credentials, health, journal, own, routes, trace
 from addon.access import Access
 from addon.admin import AdminSession
 from addon.answers import ANSWERS
+from addon.artifacts import Artifacts
 from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, unexpected
 from addon.followservice import FollowLimits
 from addon.forgejo import Forgejo
@@ -57,9 +58,6 @@ ROOM = 5
 CONNECTIONS, IDLE_SECONDS = 4096, 600
 # Bytes of an answer that may wait for the proxy to take them: a slow reader of a large log costs no more memory.
 WAITING_BYTES = 256 * 1024
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-
 # How long the start is held up, in seconds, by a Forgejo that doesn't answer.
 FIRST_LOOK = 2.0
 
@@ -87,7 +85,17 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     selecting = Selecting(access, rest, forgejo, lambda: upstream.newest_first)
     waiting = Waiting(access, forgejo, selecting, WaitLimits(settings.threads, settings.max_wait, settings.recheck))
     limits = FollowLimits(settings.followers, settings.recheck)
-    service = Service(access, forgejo, JobLogs(session), rest, selecting, waiting, settings.default_attempt, limits)
+    service = Service(
+        access,
+        forgejo,
+        JobLogs(session),
+        Artifacts(session),
+        rest,
+        selecting,
+        waiting,
+        settings.default_attempt,
+        limits,
+    )
     return Parts(
         service,
         own.Inside(Health(lambda: health.look(callers, session)), metrics if settings.metrics else None),
@@ -96,12 +104,11 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
 
 
 def create_app(parts: Parts, secret: str) -> Flask:
-    """The WSGI application. Every path is its own 404: only the addon knows which are forwarded here."""
+    """The WSGI application. It has no routes of its own: only the addon knows which paths are forwarded here."""
     app = Flask("addon", static_folder=None)
 
-    @app.route("/", defaults={"path": ""}, methods=METHODS)
-    @app.route("/<path:path>", methods=METHODS)
-    def answer(path: str) -> Response:
+    @app.before_request  # also for what no pattern of Flask's would match, such as a line end in a name
+    def answer() -> Response:
         timings = Timings()
         try:
             response = _answer(parts, secret, timings)

@@ -7,14 +7,18 @@ is a shell whose state comes by POST; from v13 on `…/jobs/J` redirects to an a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from urllib.parse import quote
 
 from addon import pages
 from addon.admin import AdminSession
 from addon.errors import Conflict, NotFound, RunNotFound, UpstreamUnexpected
-from addon.model import Artifact, JobDetail, Repo, Run, Status
+from addon.model import JobDetail, Repo, Run, Status
 from addon.runlist import STATUS_NUMBERS, RunList, run_list
 from addon.transport import Answer
+
+# A cursor behind any line: the view then tells of a step, and sends none of its lines.
+PAST_THE_END = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Forgejo:
 
     def latest(self, repo: Repo) -> int:
         """The number of the newest run. Raises NotFound."""
-        answer = self._admin.get(f"{_actions(repo)}/runs/latest")
+        answer = self._admin.get(f"{actions_path(repo)}/runs/latest")
         if answer.status == 404:
             raise RunNotFound(f"{repo} has no runs")
         if answer.status != 307:
@@ -50,7 +54,7 @@ class Forgejo:
             "page": str(page),
             "limit": str(limit),
         }
-        answer = self._admin.get(_actions(repo), query)
+        answer = self._admin.get(actions_path(repo), query)
         if answer.status != 200:
             raise NotFound(f"{repo} has no Actions") if answer.status == 404 else unexpected(answer)
         found = run_list(answer.text)
@@ -75,7 +79,7 @@ class Forgejo:
         """The run anew, at the same job and attempt: one request, on every version. Raises NotFound."""
         answer = self._admin.post(job_path(run), {"logCursors": []})
         if answer.status != 200:
-            raise _no_run(run.number, answer)
+            raise no_run(run.number, answer)
         page = pages.RunPage(run.workflow_id, run.id, None, run.artifacts)
         newer = pages.run(run.repo, run.number, run.detail.index, page, answer.json())
         return replace(newer, detail=replace(newer.detail, attempt=run.detail.attempt))
@@ -86,12 +90,12 @@ class Forgejo:
             return pages.run(repo, number, job, page, page.view)
         state = self._admin.post(path, {"logCursors": []})
         if state.status != 200:
-            raise _no_run(number, state)
+            raise no_run(number, state)
         return pages.run(repo, number, job, page, state.json())
 
     def _from_attempt(self, repo: Repo, number: int, job: int, path: str, redirect: Answer) -> Run:
         if redirect.status != 307:
-            raise _no_run(number, redirect)
+            raise no_run(number, redirect)
         link = pages.run_link(redirect.location)
         self._number_of(repo, link)
         if link.number != number or link.attempt is None:
@@ -101,7 +105,7 @@ class Forgejo:
     def _page_of_attempt(self, repo: Repo, number: int, job: int, path: str, attempt: int) -> Run:
         answer = self._admin.get(f"{path}/attempt/{attempt}")
         if answer.status != 200:
-            raise _no_run(number, answer)
+            raise no_run(number, answer)
         page = pages.run_page(answer.text)
         if page.view is None:
             raise UpstreamUnexpected("Forgejo's page of an attempt holds no state")
@@ -118,29 +122,40 @@ class Forgejo:
         check_attempt(run.detail, attempt)
         return self._page_of_attempt(run.repo, run.number, job, path, attempt)
 
-    def artifacts(self, run: Run) -> tuple[Artifact, ...]:
-        """The run's artifacts: on the page from v13 on, one request more before."""
-        if run.artifacts is not None:
-            return run.artifacts
-        answer = self._admin.get(f"{run_path(run.repo, run.number)}/artifacts")
-        if answer.status != 200:
-            raise _no_run(run.number, answer)
-        return pages.artifact_list(answer.json())
+    def started(self, run: Run, job: int) -> datetime | None:
+        """When a runner took the newest attempt of a job, by Forgejo's clock; None if none did."""
+        if run.detail.attempts is not None:
+            attempts = self.run(run.repo, run.number, job).detail.attempts
+            return attempts[-1].started_at if attempts else None
+        nothing_of_the_first_step = {"step": 0, "cursor": PAST_THE_END, "expanded": True}
+        answer = self._admin.post(
+            f"{run_path(run.repo, run.number)}/jobs/{job}", {"logCursors": [nothing_of_the_first_step]}
+        )
+        return pages.step_started(answer.json()) if answer.status == 200 else None
 
-    def rerun(self, run: Run, job: int | None) -> None:
-        """Asks for the run, or one job of it, again. Raises Conflict when Forgejo refuses.
+    def rerun(self, run: Run, job: int | None) -> int | None:
+        """Asks for the run, or one job of it, again. The new attempt of the job, or of the first, from v13 on.
 
-        That it answers 200 proves nothing before v15: look whether the state changed.
+        Raises Conflict when Forgejo refuses. That it answers 200 proves nothing before v15: look whether the state
+        changed.
         """
         path = run_path(run.repo, run.number) + ("" if job is None else f"/jobs/{job}")
         answer = self._admin.post(f"{path}/rerun", {})
         if answer.status == 200:
-            return
+            return pages.new_attempt(answer.json())
         if answer.status == 400 and answer.media_type == "application/json":
             raise Conflict(f"Forgejo refuses: {_refusal(answer)}")
         if answer.status == 404:
             raise UpstreamUnexpected("Forgejo does not let the proxy's account rerun: it needs Actions write")
         raise unexpected(answer)
+
+    def cancel(self, run: Run) -> None:
+        """Asks for the run's end: of a finished one too, Forgejo says yes."""
+        answer = self._admin.post(f"{run_path(run.repo, run.number)}/cancel", {})
+        if answer.status == 404:
+            raise UpstreamUnexpected("Forgejo does not let the proxy's account cancel: it needs Actions write")
+        if answer.status != 200:
+            raise unexpected(answer)
 
     @staticmethod
     def _number_of(repo: Repo, link: pages.RunLink) -> int:
@@ -162,7 +177,8 @@ def check_attempt(detail: JobDetail, attempt: int) -> None:
         raise NotFound(f"job {detail.name!r} has no attempt {attempt}; attempts: {known}")
 
 
-def _actions(repo: Repo) -> str:
+def actions_path(repo: Repo) -> str:
+    """The repository's Actions in the web UI."""
     return f"/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}/actions"
 
 
@@ -170,7 +186,7 @@ def run_path(repo: Repo, number: int) -> str:
     """The run's page."""
     if number < 1:  # Forgejo would show any run
         raise ValueError("run numbers start at 1")
-    return f"{_actions(repo)}/runs/{number:d}"
+    return f"{actions_path(repo)}/runs/{number:d}"
 
 
 def job_path(run: Run) -> str:
@@ -179,7 +195,8 @@ def job_path(run: Run) -> str:
     return path if run.detail.attempt is None else f"{path}/attempt/{run.detail.attempt}"
 
 
-def _no_run(number: int, answer: Answer) -> Exception:
+def no_run(number: int, answer: Answer) -> Exception:
+    """Why a page of a run is not to be had."""
     return RunNotFound(f"no run {number}", number) if answer.status == 404 else unexpected(answer)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from addon import trace
 from addon.access import Access, Grant
 from addon.errors import BadRequest, RunNotFound
 from addon.filters import Filters
@@ -46,7 +46,7 @@ class Lister:
             total = len(fitting) if whole else None
         else:
             rows, total = self._page(asked, query, grant)
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        with trace.pool(SIDE_BY_SIDE) as pool:
             opened = list(pool.map(lambda row: self._settled(row, filters, events, grant), rows))
         runs = tuple(run for run in opened if run is not None)
         return Listing(runs, None if total is None else total - len(opened) + len(runs), events)

@@ -21,6 +21,7 @@ from addon.model import Artifact, Attempt, Job, JobDetail, Repo, Run, RunDetails
 
 RUN_PATH = re.compile(r"(?P<sub>/.*)?/(?P<owner>[^/]+)/(?P<name>[^/]+)/actions/runs/(?P<number>[0-9]+)(?P<rest>/.*)?")
 ATTEMPT_PATH = re.compile(r"/jobs/[0-9]+/attempt/([1-9][0-9]*)")
+ATTEMPT_IN_LINK = re.compile(r"/actions/runs/[0-9]+/jobs/[0-9]+/attempt/([1-9][0-9]{0,8})$")
 DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|µs|us|ns)")
 DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|ms|m|s|µs|us|ns))+")
 SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
@@ -112,6 +113,7 @@ def _run(repo: Repo, number: int, job: int, page: RunPage, state: Mapping[str, A
         jobs=jobs,
         detail=_detail(shown, current),
         artifacts=page.artifacts,
+        rerun_deletes_artifacts="description" in run,  # both came with v15
     )
 
 
@@ -149,6 +151,22 @@ def artifact_list(answer: Mapping[str, Any]) -> tuple[Artifact, ...]:
         return tuple(Artifact(a["name"], int(a["size"]), a["status"]) for a in answer["artifacts"] or ())
     except (KeyError, TypeError, ValueError):
         raise UpstreamUnexpected("Forgejo's list of artifacts changed its fields") from None
+
+
+def new_attempt(answer: Mapping[str, Any]) -> int | None:
+    """The attempt that a rerun's answer points to; None before v13, whose answer is empty."""
+    link = answer.get("redirect") if isinstance(answer, dict) else None
+    match = ATTEMPT_IN_LINK.search(link) if isinstance(link, str) else None
+    return int(match[1]) if match else None
+
+
+def step_started(view: Mapping[str, Any]) -> datetime | None:
+    """When the only step whose log was asked for began; None if it didn't."""
+    try:
+        seconds = [int(step["started"]) for step in view["logs"]["stepsLog"] or ()]
+        return datetime.fromtimestamp(seconds[0], UTC) if seconds and seconds[0] > 0 else None
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise UpstreamUnexpected("Forgejo's view of a step lacks or changed a field") from None
 
 
 def run_details(run: Mapping[str, Any]) -> RunDetails:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from addon.explain import Explanation, FailedJob, Found
 from addon.listing import Listing
 from addon.model import Artifact, Job, JobDetail, Repo, Run, Status, Step
 from addon.runlist import Row
@@ -42,6 +44,10 @@ class Links:
         """An extension path of the run."""
         return f"{self.base}{run.sub_path}/api/v1/repos/{self._repo(run)}/actions/runs/{run.number}/{tail}"
 
+    def free(self, run: Run, tail: str = "") -> str:
+        """An extension path of the run that no setting and no version of Forgejo claims."""
+        return f"{self.base}{run.sub_path}/api/v1/repos/{self._repo(run)}/actions/runs/by-number/{run.number}{tail}"
+
     @staticmethod
     def _repo(run: _Addressed) -> str:
         return f"{quote(run.repo.owner)}/{quote(run.repo.name)}"
@@ -69,7 +75,7 @@ def run(run: Run, links: Links) -> Json:
         "completed_at": _time(details.stopped_at) if run.done else None,
         "duration_seconds": details.duration_seconds,
         "can_rerun": run.can_rerun and run.done,
-        "can_cancel": run.can_cancel,
+        "can_cancel": run.cancellable,
     }
 
 
@@ -163,41 +169,91 @@ def _chosen(run: Run, only: int | None) -> list[Job]:
     return [job for job in run.jobs if only in (None, job.index)]
 
 
-def summary(run_: Run, details: Mapping[int, JobDetail], artifacts: Iterable[Artifact], links: Links) -> Json:
-    """The run, its jobs, how many are in which state, and what failed where."""
+def summary(found: Explanation, links: Links) -> Json:
+    """The run, its jobs, how many are in which state, why it failed, what it left, and what can be done next."""
+    run_ = found.run
     counts = Counter(str(job.status) for job in run_.jobs)
+    took = [job.duration_seconds for job in run_.jobs if job.duration_seconds is not None]
     return {
         "run": run(run_, links),
-        **jobs(run_, details, links),
+        **jobs(run_, found.details, links),
         "counts": {str(status): counts[str(status)] for status in Status if counts[str(status)]},
-        "failed_jobs": [
-            {
-                "index": job.index,
-                "name": job.name,
-                "failed_steps": [_step(step) for step in _steps(details, job) if step.status is Status.FAILURE],
-                "logs_url": _logs_url(run_, job, details.get(job.index), links),
-            }
-            for job in run_.jobs
-            if job.status is Status.FAILURE
-        ],
-        "artifacts": [{"name": a.name, "size_in_bytes": a.size, "status": a.status} for a in artifacts],
+        "duration_seconds": run_.details.duration_seconds,
+        "jobs_duration_seconds": sum(took) if took else None,
+        "failed_jobs": [_failed_job(run_, each, found.details.get(each.job.index), links) for each in found.failed],
+        "failed_jobs_explained": sum(each.explained for each in found.failed),
+        "annotations": [_annotation(each) for each in found.annotations],
+        "annotations_found": found.annotations_found,
+        "artifacts": artifact_list(run_, found.artifacts, links),
+        "next": {
+            "can_rerun": run_.can_rerun and run_.done,
+            "can_rerun_failed": run_.can_rerun and run_.done and bool(found.failed),
+            "can_cancel": run_.cancellable,
+            "rerun_deletes_artifacts": run_.rerun_deletes_artifacts,
+            "rerun_url": links.free(run_, "/rerun"),
+            "rerun_failed_url": links.free(run_, "/rerun?job=failed"),
+            "cancel_url": links.free(run_, "/cancel"),
+        },
     }
 
 
-def rerun(run: Run, asked: int | None, links: Links) -> Json:
-    """What a rerun set in motion: the jobs that are not done any more."""
-    moving = [job for job in run.jobs if not job.status.done]
+def _failed_job(run: Run, failed: FailedJob, detail: JobDetail | None, links: Links) -> Json:
+    steps = [
+        {
+            **_step(each.step),
+            "lines": each.lines,
+            "lines_total": each.total,
+        }
+        for each in failed.steps
+    ]
     return {
-        "run_number": run.number,
-        "id": run.id,
-        "status": run.status,
-        "done": run.done,
-        "job": asked,
-        "jobs": [{"index": job.index, "id": job.id, "name": job.name, "status": job.status} for job in moving],
-        "html_url": links.html(run),
-        "jobs_url": links.api(run, "jobs"),
-        "logs_url": links.api(run, "logs"),
+        "index": failed.job.index,
+        "name": failed.job.name,
+        "explained": failed.explained,
+        "failed_steps": steps if failed.explained else None,
+        "last_lines": failed.last_lines,
+        "problem": failed.problem,
+        "logs_url": _logs_url(run, failed.job, detail, links),
     }
+
+
+def _annotation(found: Found) -> Json:
+    return {**asdict(found.annotation), "job_index": found.job.index, "job_name": found.job.name, "step": found.step}
+
+
+def artifacts(run: Run, found: Iterable[Artifact], links: Links) -> Json:
+    """The run's artifacts."""
+    listed = artifact_list(run, found, links)
+    return {"total_count": len(listed), "artifacts": listed}
+
+
+def artifact_list(run: Run, found: Iterable[Artifact], links: Links) -> list[Json]:
+    """Each artifact, with where to get it until it expires."""
+    return [
+        {
+            "name": each.name,
+            "size_in_bytes": each.size,
+            "status": each.status,
+            "expired": each.expired,
+            "archive_download_url": None if each.expired else _download_url(run, each, links),
+        }
+        for each in found
+    ]
+
+
+def _download_url(run: Run, artifact: Artifact, links: Links) -> str | None:
+    """None for the two names that no URL can hold."""
+    if artifact.name in (".", ".."):
+        return None
+    return links.free(run, f"/artifacts/{quote(artifact.name, safe='', errors='replace')}")
+
+
+def zip_name(artifact: str) -> str:
+    """The file name for Content-Disposition, plain and as UTF-8: no folder, no control, no mark that hides its end."""
+    safe = "".join("_" if each in '/\\"' or unicodedata.category(each)[0] == "C" else each for each in artifact)
+    name = safe if safe.lower().endswith(".zip") else f"{safe}.zip"
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    return f"filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _job(run: Run, job: Job, detail: JobDetail | None, links: Links) -> Json:
@@ -246,11 +302,6 @@ def _step(step: Step) -> Json:
         "started_at": None,
         "duration_seconds": step.duration_seconds,
     }
-
-
-def _steps(details: Mapping[int, JobDetail], job: Job) -> tuple[Step, ...]:
-    detail = details.get(job.index)
-    return detail.steps if detail else ()
 
 
 def _job_path(job: Job, detail: JobDetail | None) -> str:

@@ -17,7 +17,9 @@ from addon.errors import BadRequest, MethodNotAllowed, NotFound
 from addon.model import Repo
 from addon.parameters import NUMBER, Parameters, shown
 
-Action = Literal["info", "jobs", "job", "logs", "summary", "rerun", "attempts", "runs"]
+Action = Literal[
+    "info", "jobs", "job", "logs", "summary", "rerun", "cancel", "artifacts", "artifact", "attempts", "runs"
+]
 READ, WRITE = "GET, HEAD", "POST"
 
 
@@ -42,16 +44,24 @@ ROUTES: Mapping[Action, Route] = {
     "info": Route(READ, SELECTING | WAITING),
     "jobs": Route(READ, SELECTING | ONE_JOB | WAITING | {"steps"}, colliding=True),
     "logs": Route(READ, SELECTING | ONE_JOB | LOG, colliding=True),
-    "summary": Route(READ, SELECTING | WAITING),
-    "rerun": Route(WRITE, SELECTING | {"job"}),
+    "summary": Route(READ, SELECTING | WAITING | {"lines"}),
+    "rerun": Route(WRITE, SELECTING | {"job", "dry_run", "keep_artifacts"}),
+    "cancel": Route(WRITE, SELECTING | {"dry_run"}, colliding=True),
     "attempts": Route(READ, SELECTING | {"job"}),
-    # One of the jobs, so it collides where they do: {x} must not be an id in the one and a number in the other.
+    "artifacts": Route(READ, SELECTING, colliding=True),
+    # Below paths of Forgejo's own, so whoever answers those answers these: {x} must not be an id in the one and a
+    # number in the other.
+    "artifact": Route(READ, SELECTING, colliding=True),
     "job": Route(READ, SELECTING | WAITING | {"attempt"}, colliding=True),
     "runs": Route(READ, SELECTING | {"page", "limit"}),
 }
 COLLISIONS_SINCE = 16
+# Actions of one thing, whose name or index follows that of the action for all.
+ONE_OF: Mapping[str, Action] = {"jobs": "job", "artifacts": "artifact"}
+# How many parts of a path are caught. An artifact's name with a slash that should have been encoded is told so.
+MOST_PARTS = {"jobs": 2, "artifacts": 99}
 # Actions whose name stands in the path, after the run.
-NAMED: Mapping[str, Action] = {str(name): name for name in ROUTES if name not in ("info", "job", "runs")}
+NAMED: Mapping[str, Action] = {str(name): name for name in ROUTES if name not in ("info", "runs", *ONE_OF.values())}
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 # Forgejo's pages take these off a repository's name and its API doesn't: one would be asked for, another be shown.
 ENDINGS = (".git", ".rss", ".atom", ".wiki")
@@ -64,6 +74,7 @@ class Query(Parameters):
     action: Action
     repo: Repo
     run: int | None
+    artifact: str | None = None
 
     def __str__(self) -> str:
         return f"{self.repo} runs/{self.run or 'latest'} {self.action}"
@@ -84,7 +95,7 @@ def is_ours(target: str, collisions: str = "extension", lists_runs: bool = True)
     run, rest = tail[0], tail[1:]
     if run in ("latest", BY_NUMBER):
         return True
-    if not rest or rest[0] not in NAMED or len(rest) > (2 if rest[0] == "jobs" else 1):
+    if not rest or rest[0] not in NAMED or len(rest) > MOST_PARTS.get(rest[0], 1):
         return False
     return not (collisions == "native" and ROUTES[NAMED[rest[0]]].colliding)
 
@@ -126,16 +137,21 @@ def parse(method: str, target: str) -> Query:
         action=action,
         repo=Repo(_name("owner", owner), _repository(name)),
         run=None if run in ("", "latest") else _number(run),
+        artifact=_artifact(target) if action == "artifact" else None,
         **values,
     )
 
 
 def _segments(target: str) -> list[str]:
     """Decoded path segments; empty ones are dropped, as Forgejo drops them."""
+    return [unquote(segment, errors="replace") for segment in _raw_segments(target)]
+
+
+def _raw_segments(target: str) -> list[str]:
     if not target.startswith("/"):
         target = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "", target)
     path = re.split(r"[?#]", target, maxsplit=1)[0]
-    return [unquote(segment, errors="replace") for segment in path.split("/") if segment]
+    return [segment for segment in path.split("/") if segment]
 
 
 def _tail(segments: Sequence[str]) -> Sequence[str] | None:
@@ -157,8 +173,10 @@ def _meaning(tail: Sequence[str]) -> tuple[str, Action, str | None]:
     run, names = rest[0], rest[1:]
     if not names:
         return run, "info", None
-    if names[0] == "jobs" and len(names) == 2:
-        return run, "job", names[1]
+    if len(names) > 2 and names[0] == "artifacts":
+        raise BadRequest("an artifact's name is one part of the path: write a slash in it as %2F")
+    if len(names) == 2 and names[0] in ONE_OF:
+        return run, ONE_OF[names[0]], names[1] if names[0] == "jobs" else None
     if len(names) > 1 or names[0] not in NAMED:
         raise NotFound(f"no such extension path; after runs/{{run}}/ comes one of: {', '.join(NAMED)}")
     return run, NAMED[names[0]], None
@@ -174,6 +192,20 @@ def _repository(text: str) -> str:
     if text.lower().endswith(ENDINGS):
         raise BadRequest(f"not a name that a repository can have: {shown(text)}")
     return _name("repository", text)
+
+
+def _artifact(target: str) -> str:
+    """The artifact's name: the last part of the path, exactly. It may hold nearly anything, percent-encoded."""
+    raw = _raw_segments(target)[-1]
+    try:
+        name = unquote(raw, errors="strict")
+    except UnicodeDecodeError:
+        name = ""
+    if not raw.isascii() or not name or "\x00" in name or len(name) > 255:
+        raise BadRequest("an artifact's name is percent-encoded UTF-8, of at most 255 characters, without a NUL")
+    if name in (".", ".."):
+        raise BadRequest(f"an artifact named {name!r} can't be had: no URL of Forgejo's can hold that name")
+    return name
 
 
 def _number(text: str) -> int:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from addon import trace
 from addon.access import Access, Caller, Grant
-from addon.errors import BadRequest, Conflict, Gone, NotFound, RunNotFound, UpstreamUnexpected
+from addon.artifacts import Artifacts
+from addon.changes import Changes
+from addon.errors import BadRequest, Gone, NotFound, RunNotFound, UpstreamUnexpected
+from addon.explain import Explainer, Explanation
 from addon.followservice import FollowLimits, FollowService
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
 from addon.listing import Lister, Listing
 from addon.logservice import LogService
-from addon.model import Artifact, JobDetail, Run, RunDetails, Status
+from addon.model import JobDetail, Run, RunDetails
 from addon.parameters import NEWEST
 from addon.rest import Rest
 from addon.routes import Query
@@ -25,8 +26,6 @@ from addon.selecting import Selecting
 from addon.waiting import Left, Waiting
 from addon.whichjob import job_index
 
-# How often a rerun's effect is looked for; Forgejo writes it before it answers, so the first look should do.
-LOOKS, PAUSE = 3, 0.2
 SIDE_BY_SIDE = 4
 # Jobs whose pages one request may ask for, and bytes of a log whose lines it may count.
 MOST_JOBS, MOST_COUNTED = 100, 16 << 20
@@ -52,8 +51,8 @@ class Service:
     """What callers can ask of one Forgejo."""
 
     def __init__(
-        self, access: Access, forgejo: Forgejo, logs: JobLogs, rest: Rest, selecting: Selecting, waiting: Waiting,
-        default_attempt: str, limits: FollowLimits,
+        self, access: Access, forgejo: Forgejo, logs: JobLogs, artifacts: Artifacts, rest: Rest, selecting: Selecting,
+        waiting: Waiting, default_attempt: str, limits: FollowLimits,
     ) -> None:  # fmt: skip
         """`default_attempt` is `1` or `latest`."""
         self._access = access
@@ -62,6 +61,9 @@ class Service:
         self._lister = Lister(access, rest, forgejo)
         self._job_logs = logs
         self.logs = LogService(self, forgejo, logs)
+        self.artifacts = artifacts
+        self.changes = Changes(forgejo, artifacts)
+        self._explainer = Explainer(forgejo, logs, artifacts)
         self.following = FollowService(self, access, forgejo, logs, self.logs.reader, limits)
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
@@ -120,20 +122,12 @@ class Service:
             f"database id of run {number}; ask for runs/{number}"
         )
 
-    def summary(
-        self, query: Query, caller: Caller, timings: Timings, left: Left
-    ) -> tuple[Run, Mapping[int, JobDetail], Iterable[Artifact]]:
-        """The run, the details of its failed jobs, and its artifacts."""
+    def summary(self, query: Query, caller: Caller, timings: Timings, left: Left) -> Explanation:
+        """The run, why it failed, and its artifacts."""
         run, grant = self._watched(query, caller, timings, left, detail=True)
         with timings.part("forgejo"):
-            failed = [job.index for job in run.jobs if job.status is Status.FAILURE]
-            with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-                artifacts = pool.submit(trace.carried(self._forgejo.artifacts), run)
-                page = trace.carried(partial(self._forgejo.run, run.repo, run.number))
-                pages = list(pool.map(page, failed))
-            details = {page.detail.index: page.detail for page in pages}
-            found = artifacts.result()
-        return self._with_details(run, grant, caller, timings), details, found
+            found = self._explainer.explain(run, query.lines)
+        return replace(found, run=self._with_details(found.run, grant, caller, timings))
 
     def run_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
         """The run, for a caller who may read it."""
@@ -147,19 +141,12 @@ class Service:
         with timings.part("forgejo"):
             return self._with_job(run, query.job or 0, self._attempt(query, run))
 
-    def rerun(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, int | None]:
-        """Reruns the run, or one job, and makes sure that it happened: the state afterwards, and the job's index.
-
-        Raises Conflict when it can't be rerun now, or Forgejo said yes and did nothing.
-        """
+    def run_to_change(self, query: Query, caller: Caller, timings: Timings) -> Run:
+        """The run, for a caller who may start and stop runs here."""
         with timings.part("access"):
             grant = self._access.write(caller, query.repo)
         with timings.part("forgejo"):
-            run = self._run(query, grant)
-            job = None if query.job is None else job_index(run, query.job)
-            _check_rerun(run, job)
-            self._forgejo.rerun(run, job)
-            return self._moving(run, job), job
+            return self._run(query, grant)
 
     def login(self, caller: Caller) -> str | None:
         """Who asks, where Forgejo tells it: for the record of who changed something."""
@@ -191,7 +178,7 @@ class Service:
         wanted = list(jobs)
         if len(wanted) > MOST_JOBS:
             raise BadRequest(f"run {run.number} has {len(wanted)} jobs, more than {MOST_JOBS}; ask for one by job=")
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        with trace.pool(SIDE_BY_SIDE) as pool:
             pages = pool.map(lambda job: self._forgejo.run(run.repo, run.number, job).detail, wanted)
             return {detail.index: detail for detail in pages}
 
@@ -232,32 +219,3 @@ class Service:
             else:
                 details = RunDetails(event=self._rest.event(grant, run.number))
         return replace(run, details=details)
-
-    def _moving(self, before: Run, job: int | None) -> Run:
-        """The run after a rerun; Conflict when nothing has changed."""
-        for look in range(LOOKS):
-            if look:
-                time.sleep(PAUSE)
-            after = self._forgejo.run(before.repo, before.number, job or 0)
-            if _changed(before, after, job):
-                return after
-        raise Conflict("Forgejo accepted the rerun but nothing was rerun")
-
-
-def _check_rerun(run: Run, job: int | None) -> None:
-    """Refuses what older versions would answer with 200 and not do."""
-    if job is None and not run.done:
-        raise Conflict(f"run {run.number} is not done ({run.status}); a run can be rerun when all its jobs are done")
-    if job is not None and not run.jobs[job].status.done:
-        raise Conflict(f"job {job} ({run.jobs[job].name}) is not done ({run.jobs[job].status})")
-
-
-def _changed(before: Run, after: Run, job: int | None) -> bool:
-    if job is None:
-        if not after.done:
-            return True
-    elif not after.jobs[job].status.done:
-        return True
-    return before.detail.index == after.detail.index and len(after.detail.attempts or ()) > len(
-        before.detail.attempts or ()
-    )

@@ -19,6 +19,9 @@ TAILS = (
     "/jobs",
     "/logs",
     "/cancel",
+    "/artifacts",
+    "/artifacts/report",
+    "/artifacts/%2e%2e%2fx",
     "/logs/",
     "/jobs/0",
     "/jobs/build",
@@ -64,6 +67,7 @@ HEADERS = (
     "Transfer-Encoding: identity", "Content-Length: 0", "Content-Length: -1", "Content-Length: 1, 2", "X" * 200 + ": 1", " folded: 1",
     "No-Colon", "Accept: text/html", "Content-Type: application/x-www-form-urlencoded", "If-None-Match: *",
 )  # fmt: skip
+NAMES = ("jobs", "logs", "summary", "rerun", "cancel", "artifacts", "attempts")
 METHODS = ("HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "PROPFIND", "G\x00T", "CONNECT")
 BODY = "GET /api/v1/repos/victim/secret/actions/runs/1/logs HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -146,7 +150,7 @@ def _request(
     """The request of these parts, each in its plain form unless it is among the `bent`."""
     target = (prefix if "prefix" in bent else "") + (_bend(path, bends) if "path" in bent else path)
     target += "?" + "&".join(query) if "query" in bent else ""
-    verb = method if "method" in bent else "POST" if path.endswith("/rerun") else "GET"
+    verb = method if "method" in bent else "POST" if path.endswith(("/rerun", "/cancel")) else "GET"
     lines = [f"Authorization: token {each}" for each in (callers if "callers" in bent else [caller])]
     lines += headers if "headers" in bent else []
     hosts = [] if any(line.lower().startswith("host:") for line in lines) else ["Host: forge.example"]
@@ -167,5 +171,5 @@ def meaning(target: str) -> tuple[str, str, str] | None:
     run, rest = [*parts, "list"][7], parts[8:]
     if run in ("latest", "by-number"):
         return parts[3], parts[4], (rest or [""])[0] if run == "by-number" else run
-    ours = run == "list" or rest in (["jobs"], ["logs"], ["summary"], ["rerun"], ["attempts"])
-    return (parts[3], parts[4], run) if ours or (rest[:1] == ["jobs"] and len(rest) == 2) else None
+    named = rest[:1] if rest[:1] == ["artifacts"] or (rest[:1] == ["jobs"] and len(rest) == 2) else rest
+    return (parts[3], parts[4], run) if run == "list" or named in ([name] for name in NAMES) else None

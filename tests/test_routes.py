@@ -20,6 +20,10 @@ RUNS = "/api/v1/repos/org/repo/actions/runs"
         f"{RUNS}/42/logs?job=1",
         f"{RUNS}/42/rerun",
         f"{RUNS}/0/logs",
+        f"{RUNS}/42/cancel",
+        f"{RUNS}/42/artifacts",
+        f"{RUNS}/42/artifacts/a%2Fb",
+        f"{RUNS}/42/artifacts/a/b",
         f"{RUNS}/abc/summary",
         f"{RUNS}/by-number/42",
         f"{RUNS}/by-number/42/jobs",
@@ -53,8 +57,8 @@ def test_an_extension_path_is_ours(target: str) -> None:
         RUNS,
         f"{RUNS}?page=1",
         f"{RUNS}/42",
-        f"{RUNS}/42/artifacts",
-        f"{RUNS}/42/cancel",
+        f"{RUNS}/42/artifact",
+        f"{RUNS}/42/cancel/now",
         f"{RUNS}/42/logs/extra",
         f"{RUNS}/42/jobs/0/logs",
         f"{RUNS}/42/attempts/1",
@@ -70,7 +74,8 @@ def test_everything_else_goes_to_forgejo(target: str) -> None:
 @pytest.mark.parametrize(
     ("path", "ours"),
     [("42/logs", False), ("42/jobs", False), ("42/jobs/0", False), ("42/attempts", True), ("42/summary", True), ("42/rerun", True), ("latest/logs", True),
-     ("by-number/42/logs", True)],
+     ("by-number/42/logs", True), ("42/cancel", False), ("42/artifacts", False), ("42/artifacts/x", False),
+     ("latest/cancel", True), ("by-number/42/artifacts/x", True)],
 )  # fmt: skip
 def test_native_setting_leaves_colliding_paths_to_forgejo(path: str, ours: bool) -> None:
     assert is_ours(f"{RUNS}/{path}", "native") is ours
@@ -90,6 +95,11 @@ def test_native_setting_leaves_colliding_paths_to_forgejo(path: str, ours: bool)
         ("latest?branch=a%2Fb&wait=5", Query("info", Repo("org", "repo"), None, branch="a/b", wait=5)),
         ("?status=failure&page=2&limit=5", Query("runs", Repo("org", "repo"), None, status="failure", page=2, limit=5)),
         ("by-number/7", Query("info", Repo("org", "repo"), 7)),
+        ("7/artifacts", Query("artifacts", Repo("org", "repo"), 7)),
+        ("7/artifacts/", Query("artifacts", Repo("org", "repo"), 7)),
+        ("latest/artifacts/a%2Fb%20%C3%BC", Query("artifact", Repo("org", "repo"), None, artifact="a/b ü")),
+        ("by-number/7/artifacts/latest", Query("artifact", Repo("org", "repo"), 7, artifact="latest")),
+        ("7/summary?lines=0", Query("summary", Repo("org", "repo"), 7, lines=0)),
         ("by-number/7/summary?token=x&access_token=y&sudo=z", Query("summary", Repo("org", "repo"), 7)),
     ],
 )
@@ -110,6 +120,12 @@ def test_parse(target: str, query: Query) -> None:
         f"{RUNS}/9999999999999999999/logs",
         f"{RUNS}/foo/logs",
         f"{RUNS}/by-number",
+        f"{RUNS}/1/artifacts/a/b",
+        f"{RUNS}/1/artifacts/%ff",
+        f"{RUNS}/1/artifacts/a%00",
+        f"{RUNS}/1/artifacts/..",
+        f"{RUNS}/0/artifacts/a",
+        f"{RUNS}/1/summary?lines=1001",
         "/api/v1/repos/o%2Fx/repo/actions/runs/latest",
         "/api/v1/repos/../repo/actions/runs/latest",
         "/api/v1/repos/org/%2e%2e/actions/runs/latest",
@@ -144,7 +160,8 @@ def test_malformed_is_a_400(target: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [("POST", "latest", "GET, HEAD"), ("DELETE", "1/logs", "GET, HEAD"), ("GET", "1/rerun", "POST"),
-     ("HEAD", "latest/rerun", "POST"), ("OPTIONS", "1/jobs", "GET, HEAD")],
+     ("HEAD", "latest/rerun", "POST"), ("OPTIONS", "1/jobs", "GET, HEAD"), ("GET", "1/cancel", "POST"),
+     ("DELETE", "1/artifacts/x", "GET, HEAD")],
 )  # fmt: skip
 def test_another_method_is_a_405_with_allow(method: str, path: str, allow: str) -> None:
     with pytest.raises(MethodNotAllowed) as caught:

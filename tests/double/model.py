@@ -192,12 +192,15 @@ class Job:
 
 @dataclass(eq=False)
 class Artifact:
+    """What a job uploaded: a zip, or with `v3` a file that each download zips anew."""
+
     id: int
     run: Run
     name: str
     data: bytes
     created: int
     expired: bool = False
+    v3: bool = False
 
 
 @dataclass(eq=False)

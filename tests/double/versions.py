@@ -96,6 +96,16 @@ class Version:
         return self.number >= 13
 
     @property
+    def artifact_ranges(self) -> bool:
+        """An artifact's download has a length and takes Range."""
+        return self.number >= 9
+
+    @property
+    def artifact_files_are_zip(self) -> bool:
+        """The download's file name ends in .zip."""
+        return self.number <= 7 or self.number >= 13
+
+    @property
     def details_list(self) -> bool:
         return self.number >= 14
 

@@ -245,3 +245,13 @@ def step_logs(
 
 def _step_log(index: int, position: int, lines: list[dict[str, Any]], step: Step) -> dict[str, Any]:
     return {"step": index, "cursor": position + len(lines), "lines": lines, "started": step.started}
+
+
+def artifacts(run: Run) -> dict[str, Any]:
+    """The list of a run's artifacts."""
+    return {
+        "artifacts": [
+            {"name": each.name, "size": len(each.data), "status": "expired" if each.expired else "completed"}
+            for each in run.artifacts
+        ]
+    }

@@ -155,9 +155,9 @@ class World(People):
             for task in job.tasks:
                 task.expired, task.log = True, None
 
-    def artifact(self, run: Run, name: str, data: bytes) -> Artifact:
+    def artifact(self, run: Run, name: str, data: bytes, v3: bool = False) -> Artifact:
         with self.lock:
-            artifact = Artifact(self._id("artifact"), run, name, data, self.now())
+            artifact = Artifact(self._id("artifact"), run, name, data, self.now(), v3=v3)
             run.artifacts.append(artifact)
             return artifact
 
