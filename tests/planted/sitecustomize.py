@@ -28,7 +28,7 @@ APPLICATION = (
     "addon.render:jobs",
     "addon.routes:parse",
     "addon.selecting:Selecting.run",
-    "addon.service:Service.log",
+    "addon.logservice:LogService.whole",
     "addon.transport:Stream.__iter__",
     "addon.transport:Transport.request",
 )
