@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
-from addon import pages
+from addon import pages, trace
 from addon.admin import AdminSession
 from addon.errors import Conflict, NotFound, RunNotFound, UpstreamUnexpected
 from addon.model import JobDetail, Repo, Run, Status
@@ -35,6 +35,8 @@ class Forgejo:
 
     def __init__(self, admin: AdminSession) -> None:
         self._admin = admin
+        # How the newest answer was made. It chooses what is asked first; each answer is still taken for what it is.
+        self._numbers_attempts: bool | None = None
 
     def latest(self, repo: Repo) -> int:
         """The number of the newest run. Raises NotFound."""
@@ -63,17 +65,34 @@ class Forgejo:
                 raise UpstreamUnexpected("Forgejo lists runs of another repository")
         return found
 
-    def run(self, repo: Repo, number: int, job: int = 0, attempt: int | None = None) -> Run:
-        """The run, with a job in detail; `attempt` None is the newest. Raises NotFound."""
+    def run(
+        self, repo: Repo, number: int, job: int = 0, attempt: int | None = None, first_will_do: bool = False
+    ) -> Run:
+        """The run, with a job in detail; `attempt` None is the newest, or any if the first will do. Raises NotFound."""
         path = f"{run_path(repo, number)}/jobs/{job}"
-        answer = self._admin.get(path)
-        if answer.status == 200:
-            run = self._from_shell(repo, number, job, path, answer)
-        else:
-            run = self._from_attempt(repo, number, job, path, answer)
+        run = None
+        if self._numbers_attempts and (attempt == 1 or first_will_do):
+            run = self._first_attempt(repo, number, job, path)
+        if run is None:
+            run = self._newest_attempt(repo, number, job, path)
         if job >= len(run.jobs):
             raise NotFound(f"run {number} has no job {job}; it has {len(run.jobs)}, counted from 0")
         return run if attempt is None else self._at_attempt(run, path, job, attempt)
+
+    def _first_attempt(self, repo: Repo, number: int, job: int, path: str) -> Run | None:
+        """By one request instead of two, for it needs no redirect to be found; None where it isn't there."""
+        answer = self._admin.get(f"{path}/attempt/1")
+        return self._run_at(repo, number, job, 1, answer) if answer.status == 200 else None
+
+    def _newest_attempt(self, repo: Repo, number: int, job: int, path: str) -> Run:
+        with trace.pool(1) as pool:
+            # Of a version whose page is a shell the state is asked for at the same time. None is lost if that fails.
+            state = pool.submit(self._state, path) if self._numbers_attempts is False else None
+            answer = self._admin.get(path)
+            self._numbers_attempts = answer.status == 307 if answer.status in (200, 307) else self._numbers_attempts
+            if answer.status == 200:
+                return self._from_shell(repo, number, job, answer, state.result() if state else self._state(path))
+        return self._from_attempt(repo, number, job, path, answer)
 
     def refreshed(self, run: Run) -> Run:
         """The run anew, at the same job and attempt: one request, on every version. Raises NotFound."""
@@ -84,14 +103,13 @@ class Forgejo:
         newer = pages.run(run.repo, run.number, run.detail.index, page, answer.json())
         return replace(newer, detail=replace(newer.detail, attempt=run.detail.attempt))
 
-    def _from_shell(self, repo: Repo, number: int, job: int, path: str, shell: Answer) -> Run:
-        page = pages.run_page(shell.text)
-        if page.view is not None:
-            return pages.run(repo, number, job, page, page.view)
-        state = self._admin.post(path, {"logCursors": []})
+    def _state(self, path: str) -> Answer:
+        return self._admin.post(path, {"logCursors": []})
+
+    def _from_shell(self, repo: Repo, number: int, job: int, shell: Answer, state: Answer) -> Run:
         if state.status != 200:
             raise no_run(number, state)
-        return pages.run(repo, number, job, page, state.json())
+        return pages.run(repo, number, job, pages.run_page(shell.text), state.json())
 
     def _from_attempt(self, repo: Repo, number: int, job: int, path: str, redirect: Answer) -> Run:
         if redirect.status != 307:
@@ -106,6 +124,10 @@ class Forgejo:
         answer = self._admin.get(f"{path}/attempt/{attempt}")
         if answer.status != 200:
             raise no_run(number, answer)
+        return self._run_at(repo, number, job, attempt, answer)
+
+    @staticmethod
+    def _run_at(repo: Repo, number: int, job: int, attempt: int, answer: Answer) -> Run:
         page = pages.run_page(answer.text)
         if page.view is None:
             raise UpstreamUnexpected("Forgejo's page of an attempt holds no state")

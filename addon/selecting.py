@@ -41,6 +41,18 @@ class Search:
         return RunNotFound(f"none of the newest {self.seen} runs of {grant.repo} has {filters}{self.note}")
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a run is read: whether its job may be shown at the first attempt, and who is told the number of an
+    unfiltered latest before its page is read."""
+
+    first_will_do: bool = False
+    found: Callable[[int], object] = lambda number: None
+
+
+DEFAULT_READING = Reading()
+
+
 class Selecting:
     """Finds runs in repositories that access was granted for."""
 
@@ -49,26 +61,28 @@ class Selecting:
         self._access, self._rest, self._forgejo = access, rest, forgejo
         self._newest_first = newest_first
 
-    def run(self, query: Query, grant: Grant) -> Run:
+    def run(self, query: Query, grant: Grant, reading: Reading = DEFAULT_READING) -> Run:
         """The run that a request is about. Raises RunNotFound, or NotFound when the run of that number doesn't fit."""
         job = query.job if isinstance(query.job, int) and query.action != "rerun" else 0
         filters = Filters.of(query)
         if query.run is None:
-            return self.newest(filters, grant, job)
-        run = self._forgejo.run(grant.repo, query.run, job)
+            return self.newest(filters, grant, job, reading)
+        run = self._forgejo.run(grant.repo, query.run, job, first_will_do=reading.first_will_do)
         if misfit := filters.misfit(run):
             raise NotFound(f"run {run.number} {misfit}")
         if filters.event is not None:
             self._check_event(run.number, filters.event, grant)
         return run
 
-    def newest(self, filters: Filters, grant: Grant, job: int = 0) -> Run:
+    def newest(self, filters: Filters, grant: Grant, job: int = 0, reading: Reading = DEFAULT_READING) -> Run:
         """The newest run that fits, `job` in detail. Raises RunNotFound."""
         if not filters:
-            return self._forgejo.run(grant.repo, self._forgejo.latest(grant.repo), job)
+            number = self._forgejo.latest(grant.repo)
+            reading.found(number)
+            return self._forgejo.run(grant.repo, number, job, first_will_do=reading.first_will_do)
         search = Search()
         for opened, number in enumerate(self._numbers(filters, grant, search), start=1):
-            run = self._forgejo.run(grant.repo, number, job)
+            run = self._forgejo.run(grant.repo, number, job, first_will_do=reading.first_will_do)
             if filters.misfit(run) is None:
                 return run
             if opened == MOST_OPENED:

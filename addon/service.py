@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -22,7 +23,7 @@ from addon.model import JobDetail, Run, RunDetails
 from addon.parameters import NEWEST
 from addon.rest import Rest
 from addon.routes import Query
-from addon.selecting import Selecting
+from addon.selecting import DEFAULT_READING, Reading, Selecting
 from addon.waiting import Left, Waiting
 from addon.whichjob import job_index
 
@@ -70,7 +71,7 @@ class Service:
     def info(self, query: Query, caller: Caller, timings: Timings, left: Left) -> Run:
         """The run, with what the REST API adds. `left` tells whether the client has gone, while it waits."""
         run, grant = self._watched(query, caller, timings, left, detail=True)
-        return self._with_details(run, grant, caller, timings)
+        return self._with_details(run, grant, timings)
 
     def jobs(
         self, query: Query, caller: Caller, timings: Timings, left: Left
@@ -127,17 +128,18 @@ class Service:
         run, grant = self._watched(query, caller, timings, left, detail=True)
         with timings.part("forgejo"):
             found = self._explainer.explain(run, query.lines)
-        return replace(found, run=self._with_details(found.run, grant, caller, timings))
+        return replace(found, run=self._with_details(found.run, grant, timings))
 
-    def run_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
+    def run_of(self, query: Query, caller: Caller, timings: Timings, reading: Reading = DEFAULT_READING) -> Run:
         """The run, for a caller who may read it."""
         grant = self._may_read(query, caller, timings)
         with timings.part("forgejo"):
-            return self._run(query, grant)
+            return self._selecting.run(query, grant, reading)
 
     def job_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
         """The run with one job in detail, the first if none is named, at the asked attempt or the default one."""
-        run = self.run_of(query, caller, timings)
+        first = query.attempt == 1 or (query.attempt is None and self._default_attempt == 1)
+        run = self.run_of(query, caller, timings, Reading(first))
         with timings.part("forgejo"):
             return self._with_job(run, query.job or 0, self._attempt(query, run))
 
@@ -146,7 +148,7 @@ class Service:
         with timings.part("access"):
             grant = self._access.write(caller, query.repo)
         with timings.part("forgejo"):
-            return self._run(query, grant)
+            return self._selecting.run(query, grant)
 
     def login(self, caller: Caller) -> str | None:
         """Who asks, where Forgejo tells it: for the record of who changed something."""
@@ -162,16 +164,16 @@ class Service:
         """The run, waited for if that was asked. Who has waited is granted access anew, and gets new details."""
         self._waiting.check(query)
         grant = self._may_read(query, caller, timings, detail)
-        with timings.part("wait" if query.wait else "forgejo"):
-            run, waited = self._waiting.run(query, grant, left)
+        told: list[Future[RunDetails]] = []
+        with trace.pool(1) as pool, timings.part("wait" if query.wait else "forgejo"):
+            ask: Callable[[int], object] = lambda number: told.append(pool.submit(self._told, grant, number))  # noqa: E731
+            first_will_do = query.job is None and not query.steps
+            reading = Reading(first_will_do, ask) if detail and grant.details is None else Reading(first_will_do)
+            run, waited = self._waiting.run(query, grant, left, reading)
         if waited:
             with timings.part("access"):
-                grant = self._access.read(caller, run.repo, run.number if detail else None)
-        return run, grant
-
-    def _run(self, query: Query, grant: Grant) -> Run:
-        """The run that was asked for: by number, or the newest that fits."""
-        return self._selecting.run(query, grant)
+                return run, self._access.read(caller, run.repo, run.number if detail else None)
+        return run, replace(grant, details=told[0].result()) if told else grant
 
     def _details(self, run: Run, jobs: Iterable[int]) -> Mapping[int, JobDetail]:
         """These jobs' own pages, read side by side."""
@@ -209,13 +211,13 @@ class Service:
             return query.attempt
         return NEWEST if run.detail.attempts is None else self._default_attempt
 
-    def _with_details(self, run: Run, grant: Grant, caller: Caller, timings: Timings) -> Run:
+    def _with_details(self, run: Run, grant: Grant, timings: Timings) -> Run:
         """Adds event and times: from the grant's answer, or another question with the caller's credentials."""
         with timings.part("access"):
-            if grant.details is not None:
-                details = grant.details
-            elif grant.listed:
-                details = self._access.read(caller, run.repo, run.number).details or RunDetails()
-            else:
-                details = RunDetails(event=self._rest.event(grant, run.number))
-        return replace(run, details=details)
+            return replace(run, details=grant.details or self._told(grant, run.number))
+
+    def _told(self, grant: Grant, number: int) -> RunDetails:
+        """What the REST API tells of a run."""
+        if grant.listed:
+            return self._access.read(grant.caller, grant.repo, number).details or RunDetails()
+        return RunDetails(event=self._rest.event(grant, number))

@@ -15,7 +15,7 @@ from addon.limits import Gate
 from addon.model import Repo, Run, Status
 from addon.polling import Pollers
 from addon.routes import Query
-from addon.selecting import Selecting
+from addon.selecting import Reading, Selecting
 from addon.whichjob import job_index
 
 # Seconds between two looks whether the client is still there.
@@ -96,7 +96,7 @@ class Waiting:
         if query.wait is not None and query.wait > self._limits.most:
             raise BadRequest(f"wait takes at most {self._limits.most} seconds here (option actions_max_wait)")
 
-    def run(self, query: Query, grant: Grant, left: Left) -> tuple[Run, bool]:
+    def run(self, query: Query, grant: Grant, left: Left, reading: Reading) -> tuple[Run, bool]:
         """The run, when it is as far as was asked for or the time is over; and whether it was waited for.
 
         Raises RunNotFound when none has appeared by then, Busy, or ClientLeft.
@@ -104,7 +104,7 @@ class Waiting:
         patience = _Patience(query, grant, self._access, self._limits.recheck, left)
         begun = time.monotonic()
         try:
-            run = self._selecting.run(query, grant)
+            run = self._selecting.run(query, grant, reading)
         except RunNotFound:
             if not query.wait or query.run is not None:
                 raise
