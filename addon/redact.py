@@ -33,15 +33,23 @@ def request(flow: http.HTTPFlow) -> None:
 
 
 def response(flow: http.HTTPFlow) -> None:
-    """The sessions that an answer begins."""
+    """The sessions that an answer begins, and the permission that a storage's signed URL is."""
     if flow.response is not None:
         _redact(flow.response.headers)
+        if "Location" in flow.response.headers:
+            flow.response.headers["Location"] = location(flow.response.headers["Location"])
 
 
 def target(path: str) -> str:
     """A request target whose query holds no token's value, however its name is written."""
     head, mark, query = path.partition("?")
     return head + mark + "".join(_parameter(part) for part in re.split("([&#;])", query))
+
+
+def location(url: str) -> str:
+    """A redirect's target without its query, if that bears a signature."""
+    head, mark, query = url.partition("?")
+    return head + mark + REDACTED if "signature=" in query.lower() else url
 
 
 def _parameter(part: str) -> str:

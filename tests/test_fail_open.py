@@ -74,7 +74,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         ("addon.forgejo:Forgejo.rerun", RERUN, {500}),
         ("addon.pages:run_page", JOBS, {500}),
         ("addon.pages:run", JOBS, {500}),
-        ("addon.service:Service.log", LOGS, {500}),
+        ("addon.logservice:LogService.whole", LOGS, {500}),
         ("addon.render:jobs", JOBS, {500}),
         ("addon.render:Links.api", JOBS, {500}),
         ("addon.proxy:ActionsExtension._application", LOGS, {503}),

@@ -27,7 +27,7 @@ APPLICATION = (
     "addon.render:Links.api",
     "addon.render:jobs",
     "addon.routes:parse",
-    "addon.service:Service.log",
+    "addon.logservice:LogService.whole",
     "addon.transport:Stream.__iter__",
     "addon.transport:Transport.request",
 )
