@@ -13,7 +13,8 @@ from addon.parameters import ALL, FAILED
 from addon.render import Json, Links
 from addon.replies import as_json, links
 from addon.routes import Query
-from addon.service import Service, Timings, job_index
+from addon.service import Service, Timings
+from addon.whichjob import job_index
 
 log = logging.getLogger("addon")
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from addon import trace
 from addon.artifacts import Artifacts, names
 from addon.errors import ApiError, Conflict, UpstreamUnexpected
 from addon.forgejo import Forgejo
@@ -139,7 +139,7 @@ class Changes:
         what it needs has ended: the order is that of their starts."""
         if len(jobs) < 2:
             return list(jobs)
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        with trace.pool(SIDE_BY_SIDE) as pool:
             starts = list(pool.map(lambda job: self._forgejo.started(run, job.index), jobs))
         pairs = zip((start or UNKNOWN for start in starts), (job.index for job in jobs), strict=True)
         return [run.jobs[index] for _, index in sorted(pairs)]

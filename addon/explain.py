@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
 
+from addon import trace
 from addon.annotations import Annotation, annotations_in
 from addon.artifacts import Artifacts
 from addon.errors import ApiError
@@ -91,7 +91,7 @@ class Explainer:
     def explain(self, run: Run, lines: int) -> Explanation:
         """The run with the last `lines` lines of each failed step. A log that can't be had is told, not raised."""
         failed = [job for job in run.jobs if job.status is Status.FAILURE]
-        with self._places.take(), ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        with self._places.take(), trace.pool(SIDE_BY_SIDE) as pool:
             artifacts = pool.submit(self._artifacts.list, run)
             read = list(pool.map(lambda job: self._job(run, job, lines), failed[:MOST_JOBS]))
             listed = artifacts.result()

@@ -6,18 +6,28 @@ is a shell whose state comes by POST; from v13 on `…/jobs/J` redirects to an a
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
 from addon import pages
 from addon.admin import AdminSession
-from addon.errors import Conflict, NotFound, UpstreamUnexpected
-from addon.model import JobDetail, Repo, Run
+from addon.errors import Conflict, NotFound, RunNotFound, UpstreamUnexpected
+from addon.model import JobDetail, Repo, Run, Status
+from addon.runlist import STATUS_NUMBERS, RunList, run_list
 from addon.transport import Answer
 
 # A cursor behind any line: the view then tells of a step, and sends none of its lines.
 PAST_THE_END = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """What the list of runs is filtered by, on Forgejo's side; None for all. `actor_id` is a database id."""
+
+    workflow_id: str | None = None
+    status: Status | None = None
+    actor_id: int | None = None
 
 
 class Forgejo:
@@ -30,23 +40,28 @@ class Forgejo:
         """The number of the newest run. Raises NotFound."""
         answer = self._admin.get(f"{actions_path(repo)}/runs/latest")
         if answer.status == 404:
-            raise NotFound(f"{repo} has no runs")
+            raise RunNotFound(f"{repo} has no runs")
         if answer.status != 307:
             raise unexpected(answer)
         return self._number_of(repo, pages.run_link(answer.location))
 
-    def latest_of_workflow(self, repo: Repo, workflow_id: str) -> int:
-        """The number of the newest run of a workflow on any branch. Raises NotFound.
-
-        The list page is the dearest of all, but Forgejo's own `…/runs/latest` of a workflow sees one branch only.
-        """
-        answer = self._admin.get(actions_path(repo), {"workflow": workflow_id, "limit": "1", "page": "1"})
+    def runs(self, repo: Repo, asked: ListQuery, page: int, limit: int) -> RunList:
+        """A page of the list of runs, newest first. It is the dearest of all pages."""
+        query = {
+            "workflow": asked.workflow_id or "",
+            "actor": str(asked.actor_id or 0),
+            "status": str(STATUS_NUMBERS[asked.status] if asked.status else 0),
+            "page": str(page),
+            "limit": str(limit),
+        }
+        answer = self._admin.get(actions_path(repo), query)
         if answer.status != 200:
             raise NotFound(f"{repo} has no Actions") if answer.status == 404 else unexpected(answer)
-        link = pages.first_run_in_list(answer.text)
-        if link is None:
-            raise NotFound(f"{repo} has no run with workflow_id={workflow_id}")
-        return self._number_of(repo, link)
+        found = run_list(answer.text)
+        for row in found.rows:
+            if not repo.same_as(row.repo.owner, row.repo.name) or row.number < 1:
+                raise UpstreamUnexpected("Forgejo lists runs of another repository")
+        return found
 
     def run(self, repo: Repo, number: int, job: int = 0, attempt: int | None = None) -> Run:
         """The run, with a job in detail; `attempt` None is the newest. Raises NotFound."""
@@ -182,7 +197,7 @@ def job_path(run: Run) -> str:
 
 def no_run(number: int, answer: Answer) -> Exception:
     """Why a page of a run is not to be had."""
-    return NotFound(f"no run {number}") if answer.status == 404 else unexpected(answer)
+    return RunNotFound(f"no run {number}", number) if answer.status == 404 else unexpected(answer)
 
 
 def _refusal(answer: Answer) -> str:

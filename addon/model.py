@@ -79,13 +79,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobDetail:
-    """What only the job's own page shows; `attempts` is None where a version doesn't say."""
+    """What only the job's own page shows; `attempts` is None where a version doesn't say.
+
+    `step_lengths` are the log's lines by step, where they were counted: the steps' lines follow one another.
+    """
 
     index: int
     name: str
     steps: tuple[Step, ...]
     attempt: int | None
     attempts: tuple[Attempt, ...] | None
+    step_lengths: tuple[int, ...] | None = None
 
     @property
     def started(self) -> bool:

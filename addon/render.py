@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from addon.explain import Explanation, FailedJob, Found
-from addon.model import Artifact, Job, JobDetail, Run, Status, Step
+from addon.listing import Listing
+from addon.model import Artifact, Job, JobDetail, Repo, Run, Status, Step
+from addon.runlist import Row
 
 Json = dict[str, Any]
+
+
+class _Addressed(Protocol):
+    """A run, as far as its URLs need it."""
+
+    @property
+    def repo(self) -> Repo: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def sub_path(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +36,11 @@ class Links:
 
     base: str
 
-    def html(self, run: Run, tail: str = "") -> str:
+    def html(self, run: _Addressed, tail: str = "") -> str:
         """The run in Forgejo's web UI."""
         return f"{self.base}{run.sub_path}/{self._repo(run)}/actions/runs/{run.number}{tail}"
 
-    def api(self, run: Run, tail: str) -> str:
+    def api(self, run: _Addressed, tail: str) -> str:
         """An extension path of the run."""
         return f"{self.base}{run.sub_path}/api/v1/repos/{self._repo(run)}/actions/runs/{run.number}/{tail}"
 
@@ -35,7 +49,7 @@ class Links:
         return f"{self.base}{run.sub_path}/api/v1/repos/{self._repo(run)}/actions/runs/by-number/{run.number}{tail}"
 
     @staticmethod
-    def _repo(run: Run) -> str:
+    def _repo(run: _Addressed) -> str:
         return f"{quote(run.repo.owner)}/{quote(run.repo.name)}"
 
 
@@ -54,10 +68,7 @@ def run(run: Run, links: Links) -> Json:
         "head_branch": run.head_branch,
         "head_sha": run.head_sha,
         "actor": details.actor or run.actor,
-        "html_url": links.html(run),
-        "jobs_url": links.api(run, "jobs"),
-        "logs_url": links.api(run, "logs"),
-        "rerun_url": links.api(run, "rerun"),
+        **_links(run, links),
         "created_at": _time(details.created_at),
         "updated_at": _time(details.updated_at),
         "run_started_at": _time(details.started_at),
@@ -69,9 +80,93 @@ def run(run: Run, links: Links) -> Json:
 
 
 def jobs(run: Run, details: Mapping[int, JobDetail], links: Links, only: int | None = None) -> Json:
-    """The run's jobs, or `only` one; steps and attempts where `details` has the job's own page."""
-    chosen = [job for job in run.jobs if only in (None, job.index)]
-    return {"total_count": len(chosen), "jobs": [_job(run, job, details.get(job.index), links) for job in chosen]}
+    """The run's jobs, or `only` one; steps and attempts where `details` has the job's own page.
+
+    `done` tells of the run, or of the only job.
+    """
+    chosen = _chosen(run, only)
+    return {
+        "total_count": len(chosen),
+        "done": run.done if only is None else run.jobs[only].status.done,
+        "jobs": [_job(run, job, details.get(job.index), links) for job in chosen],
+    }
+
+
+def job(run: Run, links: Links) -> Json:
+    """The job that the run shows in detail."""
+    job = run.jobs[run.detail.index]
+    return {**_job(run, job, run.detail, links), "done": job.status.done}
+
+
+def attempts(run: Run, details: Mapping[int, JobDetail], links: Links, only: int | None = None) -> Json:
+    """Each job's attempts, the first one first."""
+    chosen = _chosen(run, only)
+    return {
+        "total_count": len(chosen),
+        "jobs": [
+            {
+                "index": job.index,
+                "id": job.id,
+                "name": job.name,
+                "status": job.status,
+                "attempts": [
+                    {
+                        "number": attempt.number,
+                        "status": attempt.status,
+                        "conclusion": attempt.status if attempt.status.done else None,
+                        "started_at": _time(attempt.started_at),
+                        "html_url": links.html(run, f"/jobs/{job.index}/attempt/{attempt.number}"),
+                        "logs_url": links.api(run, f"logs?job={job.index}&attempt={attempt.number}"),
+                    }
+                    for attempt in details[job.index].attempts or ()
+                ],
+            }
+            for job in chosen
+        ],
+    }
+
+
+def runs(listing: Listing, links: Links) -> Json:
+    """A page of runs, each like a run; what the list doesn't tell is null."""
+    each = [run(one, links) if isinstance(one, Run) else _row(one, listing.events, links) for one in listing.runs]
+    return {"total_count": listing.total, "workflow_runs": each}
+
+
+def _row(row: Row, events: Mapping[int, str], links: Links) -> Json:
+    return {
+        "id": None,
+        "run_number": row.number,
+        "display_title": row.title,
+        "status": row.status,
+        "conclusion": row.status if row.status.done else None,
+        "done": row.status.done,
+        "event": events.get(row.number),
+        "workflow_id": row.workflow_id,
+        "head_branch": row.head_branch,
+        "head_sha": row.head_sha,
+        "actor": row.actor,
+        **_links(row, links),
+        "created_at": None,
+        "updated_at": _time(row.updated_at),
+        "run_started_at": None,
+        "completed_at": None,
+        "duration_seconds": row.duration_seconds,
+        "can_rerun": None,
+        "can_cancel": None,
+    }
+
+
+def _links(run: _Addressed, links: Links) -> Json:
+    return {
+        "html_url": links.html(run),
+        "jobs_url": links.api(run, "jobs"),
+        "logs_url": links.api(run, "logs"),
+        "rerun_url": links.api(run, "rerun"),
+    }
+
+
+def _chosen(run: Run, only: int | None) -> list[Job]:
+    return [job for job in run.jobs if only in (None, job.index)]
 
 
 def summary(found: Explanation, links: Links) -> Json:
@@ -182,10 +277,20 @@ def _job(run: Run, job: Job, detail: JobDetail | None, links: Links) -> Json:
         "duration_seconds": job.duration_seconds if newest else None,
         "needs": None,
         "runs_on": None,
-        "steps": [_step(step) for step in detail.steps] if detail else None,
+        "steps": _steps_of(detail) if detail else None,
         "html_url": links.html(run, _job_path(job, detail)),
         "logs_url": _logs_url(run, job, detail, links),
     }
+
+
+def _steps_of(detail: JobDetail) -> list[Json]:
+    """With the lines of the job's log that each step wrote, counted from 1; null for none, and where not counted."""
+    lengths = detail.step_lengths or (0,) * len(detail.steps)
+    ends = itertools.accumulate(lengths)
+    return [
+        {**_step(step), "log_lines": {"first": end - length + 1, "last": end} if length else None}
+        for step, length, end in zip(detail.steps, lengths, ends, strict=True)
+    ]
 
 
 def _step(step: Step) -> Json:

@@ -7,20 +7,28 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from addon import trace
 from addon.access import Access, Caller, Grant
 from addon.artifacts import Artifacts
 from addon.changes import Changes
-from addon.errors import BadRequest, NotFound
+from addon.errors import BadRequest, Gone, NotFound, RunNotFound, UpstreamUnexpected
 from addon.explain import Explainer, Explanation
 from addon.followservice import FollowLimits, FollowService
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
+from addon.listing import Lister, Listing
 from addon.logservice import LogService
-from addon.model import Job, JobDetail, Run, RunDetails
+from addon.model import JobDetail, Run, RunDetails
 from addon.parameters import NEWEST
+from addon.rest import Rest
 from addon.routes import Query
+from addon.selecting import Selecting
+from addon.waiting import Left, Waiting
+from addon.whichjob import job_index
 
 SIDE_BY_SIDE = 4
+# Jobs whose pages one request may ask for, and bytes of a log whose lines it may count.
+MOST_JOBS, MOST_COUNTED = 100, 16 << 20
 
 
 @dataclass(slots=True)
@@ -43,17 +51,15 @@ class Service:
     """What callers can ask of one Forgejo."""
 
     def __init__(
-        self,
-        access: Access,
-        forgejo: Forgejo,
-        logs: JobLogs,
-        artifacts: Artifacts,
-        default_attempt: str,
-        limits: FollowLimits,
-    ) -> None:
+        self, access: Access, forgejo: Forgejo, logs: JobLogs, artifacts: Artifacts, rest: Rest, selecting: Selecting,
+        waiting: Waiting, default_attempt: str, limits: FollowLimits,
+    ) -> None:  # fmt: skip
         """`default_attempt` is `1` or `latest`."""
         self._access = access
         self._forgejo = forgejo
+        self._rest, self._selecting, self._waiting = rest, selecting, waiting
+        self._lister = Lister(access, rest, forgejo)
+        self._job_logs = logs
         self.logs = LogService(self, forgejo, logs)
         self.artifacts = artifacts
         self.changes = Changes(forgejo, artifacts)
@@ -61,29 +67,66 @@ class Service:
         self.following = FollowService(self, access, forgejo, logs, self.logs.reader, limits)
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
-    def info(self, query: Query, caller: Caller, timings: Timings) -> Run:
-        """The run, with what the REST API adds."""
-        grant = self._may_read(query, caller, timings, detail=True)
-        with timings.part("forgejo"):
-            run = self._run(query, grant)
+    def info(self, query: Query, caller: Caller, timings: Timings, left: Left) -> Run:
+        """The run, with what the REST API adds. `left` tells whether the client has gone, while it waits."""
+        run, grant = self._watched(query, caller, timings, left, detail=True)
         return self._with_details(run, grant, caller, timings)
 
-    def jobs(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, Mapping[int, JobDetail], int | None]:
-        """The run's jobs, the details of the asked one, and its index (None when all were asked for)."""
+    def jobs(
+        self, query: Query, caller: Caller, timings: Timings, left: Left
+    ) -> tuple[Run, Mapping[int, JobDetail], int | None]:
+        """The run's jobs, the details that were asked for, and the index of the only one (None when all are meant)."""
+        if query.job is not None:
+            run = self.job(query, caller, timings, left)
+            return run, {run.detail.index: run.detail}, run.detail.index
+        if query.attempt is not None:
+            raise BadRequest("attempt needs job: each job has attempts of its own")
+        run, _ = self._watched(query, caller, timings, left)
+        with timings.part("forgejo"):
+            return run, self._details(run, (job.index for job in run.jobs)) if query.steps else {}, None
+
+    def job(self, query: Query, caller: Caller, timings: Timings, left: Left) -> Run:
+        """The run with one job in detail, its steps' log lines counted."""
+        run, _ = self._watched(query, caller, timings, left)
+        with timings.part("forgejo"):
+            run = self._with_job(run, query.job or 0, query.attempt or NEWEST)
+            return replace(run, detail=replace(run.detail, step_lengths=self._step_lengths(run)))
+
+    def attempts(
+        self, query: Query, caller: Caller, timings: Timings
+    ) -> tuple[Run, Mapping[int, JobDetail], int | None]:
+        """Like `jobs`, of a version that numbers attempts. Raises NotFound for one that doesn't."""
+        run = self.run_of(query, caller, timings)
+        if run.detail.attempts is None:
+            raise NotFound("this Forgejo (before v13) does not tell a job's attempts; it shows the newest only")
+        only = None if query.job is None else job_index(run, query.job)
+        with timings.part("forgejo"):
+            wanted = [only] if only is not None else [job.index for job in run.jobs]
+            return run, self._details(run, wanted), only
+
+    def runs(self, query: Query, caller: Caller, timings: Timings) -> Listing:
+        """A page of the repository's runs, for a Forgejo that has no such list in its API."""
         grant = self._may_read(query, caller, timings)
         with timings.part("forgejo"):
-            if query.job is None:
-                if query.attempt is not None:
-                    raise BadRequest("attempt needs job: each job has attempts of its own")
-                return self._run(query, grant), {}, None
-            run = self._with_job(self._run(query, grant), query.job, query.attempt or NEWEST)
-        return run, {run.detail.index: run.detail}, run.detail.index
+            return self._lister.runs(query, grant)
 
-    def summary(self, query: Query, caller: Caller, timings: Timings) -> Explanation:
+    def explained(self, missing: RunNotFound, query: Query, caller: Caller) -> NotFound:
+        """The same error; with a hint when the number is a run's database id, and the caller may see that run."""
+        if missing.number is None or missing.number != query.run:
+            return missing
+        number = self._rest.number_of(self._access.read(caller, query.repo), missing.number)
+        if number is None:
+            return missing
+        return NotFound(
+            f"no run {query.run}: this path takes the run number seen in the web page's URL, and {query.run} is the "
+            f"database id of run {number}; ask for runs/{number}"
+        )
+
+    def summary(self, query: Query, caller: Caller, timings: Timings, left: Left) -> Explanation:
         """The run, why it failed, and its artifacts."""
-        grant = self._may_read(query, caller, timings, detail=True)
+        run, grant = self._watched(query, caller, timings, left, detail=True)
         with timings.part("forgejo"):
-            found = self._explainer.explain(self._run(query, grant), query.lines)
+            found = self._explainer.explain(run, query.lines)
         return replace(found, run=self._with_details(found.run, grant, caller, timings))
 
     def run_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
@@ -105,23 +148,53 @@ class Service:
         with timings.part("forgejo"):
             return self._run(query, grant)
 
+    def login(self, caller: Caller) -> str | None:
+        """Who asks, where Forgejo tells it: for the record of who changed something."""
+        return self._access.login(caller)
+
     def _may_read(self, query: Query, caller: Caller, timings: Timings, detail: bool = False) -> Grant:
         with timings.part("access"):
             return self._access.read(caller, query.repo, query.run if detail else None)
 
-    def _run(self, query: Query, grant: Grant) -> Run:
-        """The run that was asked for: by number, or the newest (of a workflow)."""
-        number = query.run or self._latest(query, grant)
-        job = query.job if isinstance(query.job, int) and query.action != "rerun" else 0
-        run = self._forgejo.run(grant.repo, number, job)
-        if query.workflow_id is not None and run.workflow_id != query.workflow_id:
-            raise NotFound(f"run {number} is of workflow {run.workflow_id}, not of {query.workflow_id}")
-        return run
+    def _watched(
+        self, query: Query, caller: Caller, timings: Timings, left: Left, detail: bool = False
+    ) -> tuple[Run, Grant]:
+        """The run, waited for if that was asked. Who has waited is granted access anew, and gets new details."""
+        self._waiting.check(query)
+        grant = self._may_read(query, caller, timings, detail)
+        with timings.part("wait" if query.wait else "forgejo"):
+            run, waited = self._waiting.run(query, grant, left)
+        if waited:
+            with timings.part("access"):
+                grant = self._access.read(caller, run.repo, run.number if detail else None)
+        return run, grant
 
-    def _latest(self, query: Query, grant: Grant) -> int:
-        if query.workflow_id is None:
-            return self._forgejo.latest(grant.repo)
-        return self._forgejo.latest_of_workflow(grant.repo, query.workflow_id)
+    def _run(self, query: Query, grant: Grant) -> Run:
+        """The run that was asked for: by number, or the newest that fits."""
+        return self._selecting.run(query, grant)
+
+    def _details(self, run: Run, jobs: Iterable[int]) -> Mapping[int, JobDetail]:
+        """These jobs' own pages, read side by side."""
+        wanted = list(jobs)
+        if len(wanted) > MOST_JOBS:
+            raise BadRequest(f"run {run.number} has {len(wanted)} jobs, more than {MOST_JOBS}; ask for one by job=")
+        with trace.pool(SIDE_BY_SIDE) as pool:
+            pages = pool.map(lambda job: self._forgejo.run(run.repo, run.number, job).detail, wanted)
+            return {detail.index: detail for detail in pages}
+
+    def _step_lengths(self, run: Run) -> tuple[int, ...] | None:
+        """How many lines of the log each step has; None without a log, or for one too large to be counted."""
+        if not run.detail.started:
+            return None
+        try:
+            log = self._job_logs.open(run, "HEAD")
+            if log.body is not None:
+                log.body.close()
+            if int(log.headers.get("content-length", "0")) > MOST_COUNTED:
+                return None
+            return self._job_logs.step_lengths(run)
+        except (NotFound, Gone, UpstreamUnexpected):
+            return None
 
     def _with_job(self, run: Run, job: int | str, attempt: int) -> Run:
         """The run with the asked job and attempt in detail; attempt 0 is the newest."""
@@ -144,24 +217,5 @@ class Service:
             elif grant.listed:
                 details = self._access.read(caller, run.repo, run.number).details or RunDetails()
             else:
-                details = RunDetails(event=self._access.event(caller, run.repo, run.number))
+                details = RunDetails(event=self._rest.event(grant, run.number))
         return replace(run, details=details)
-
-
-def job_index(run: Run, job: int | str) -> int:
-    """The index of a job given by index or exact name. Raises NotFound, or BadRequest for an ambiguous name."""
-    if isinstance(job, int):
-        if job >= len(run.jobs):
-            raise NotFound(f"run {run.number} has no job {job}; it has {len(run.jobs)}, counted from 0")
-        return job
-    found = [each.index for each in run.jobs if each.name == job]
-    if not found:
-        raise NotFound(f"run {run.number} has no job named {job!r}; it has: {_names(run.jobs)}")
-    if len(found) > 1:
-        raise BadRequest(f"several jobs are named {job!r}; give one of these indexes: {', '.join(map(str, found))}")
-    return found[0]
-
-
-def _names(jobs: Iterable[Job], limit: int = 20) -> str:
-    names = [repr(job.name) for job in jobs]
-    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")

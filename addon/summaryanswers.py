@@ -6,7 +6,7 @@ from flask import Response, request
 
 from addon import markdown, render, table
 from addon.access import Caller
-from addon.replies import as_json, links
+from addon.replies import as_json, client_left, links
 from addon.routes import Query
 from addon.service import Service, Timings
 
@@ -16,7 +16,7 @@ WRITERS = {MARKDOWN: markdown.summary, TEXT: table.summary}
 
 def summary(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
     """JSON for `*/*`, and for whoever accepts none of the three."""
-    found = service.summary(query, caller, timings)
+    found = service.summary(query, caller, timings, client_left())
     wanted = request.accept_mimetypes.best_match((JSON, MARKDOWN, TEXT), JSON)
     if wanted not in WRITERS:
         response = as_json(render.summary(found, links()))

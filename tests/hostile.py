@@ -24,6 +24,8 @@ TAILS = (
     "/artifacts/%2e%2e%2fx",
     "/logs/",
     "/jobs/0",
+    "/jobs/build",
+    "/attempts",
     "/LOGS",
     "/l%6fgs",
 )
@@ -47,7 +49,8 @@ PREFIXES = (
     ".",
 )
 PARAMETERS = (
-    "job=0", "job=1", "job=build", "job=", "attempt=1", "attempt=latest", "attempt=0", "workflow_id=ci.yml", "workflow_id=x%00",
+    "branch=main", "branch=%2e%2e%2f", "actor=victim", "actor=..%2fadmin", "event=push", "status=success", "status=completed",
+    "head_sha=0000000", "wait=0", "steps=true", "job=0", "job=1", "job=build", "job=", "attempt=1", "attempt=latest", "attempt=0", "workflow_id=ci.yml", "workflow_id=x%00",
     "run_number=2", "page=1", "limit=0", "token=", "access_token=x", "sudo=root-admin", "token=%00", "owner=victim", "_method=POST",
     "job=0&job=1", "%6aob=1", "job%00=1", "a;job=1", "%ff=%ff", "&&", "=", "x" * 300,
 )  # fmt: skip
@@ -64,7 +67,7 @@ HEADERS = (
     "Transfer-Encoding: identity", "Content-Length: 0", "Content-Length: -1", "Content-Length: 1, 2", "X" * 200 + ": 1", " folded: 1",
     "No-Colon", "Accept: text/html", "Content-Type: application/x-www-form-urlencoded", "If-None-Match: *",
 )  # fmt: skip
-NAMES = ("jobs", "logs", "summary", "rerun", "cancel", "artifacts")
+NAMES = ("jobs", "logs", "summary", "rerun", "cancel", "artifacts", "attempts")
 METHODS = ("HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "PROPFIND", "G\x00T", "CONNECT")
 BODY = "GET /api/v1/repos/victim/secret/actions/runs/1/logs HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -157,13 +160,16 @@ def _request(
 
 
 def meaning(target: str) -> tuple[str, str, str] | None:
-    """Owner, repository and run of an extension path, as Forgejo takes paths apart; None if it is none."""
+    """Owner, repository and run of an extension path, as Forgejo takes paths apart; None if it is none.
+
+    The list of runs, which is the extension's in front of some versions only, is the run `list`.
+    """
     path = re.split("[?#]", re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "", target), maxsplit=1)[0]
     parts = [unquote(part, errors="replace") for part in path.split("/") if part]
-    if parts[:3] != ["api", "v1", "repos"] or parts[5:7] != ["actions", "runs"] or len(parts) < 8:
+    if parts[:3] != ["api", "v1", "repos"] or parts[5:7] != ["actions", "runs"]:
         return None
-    run, rest = parts[7], parts[8:]
+    run, rest = [*parts, "list"][7], parts[8:]
     if run in ("latest", "by-number"):
         return parts[3], parts[4], (rest or [""])[0] if run == "by-number" else run
-    named = rest[:1] if rest[:1] == ["artifacts"] else rest
-    return (parts[3], parts[4], run) if named in ([name] for name in NAMES) else None
+    named = rest[:1] if rest[:1] == ["artifacts"] or (rest[:1] == ["jobs"] and len(rest) == 2) else rest
+    return (parts[3], parts[4], run) if run == "list" or named in ([name] for name in NAMES) else None

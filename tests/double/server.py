@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,7 @@ class Double:
         self.sessions = Sessions()
         self.faults: list[Fault] = []
         self.requests: list[Recorded] = []
+        self.seconds_ahead = 0.0  # of the server's clock, as its Date header shows it
         self._port = port
         self._server: Server | None = None
         self._flask = _application()
@@ -72,7 +74,7 @@ class Double:
 
     def start(self) -> Double:
         if self._server is None:
-            self._server = Server(self._answer, self._port)
+            self._server = Server(self._answer, self._port, lambda: time.time() + self.seconds_ahead)
             self._port = int(self._server.server_address[1])
             threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self

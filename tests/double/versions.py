@@ -115,7 +115,7 @@ class Version:
 
     @property
     def runs_newest_first(self) -> bool:
-        """The API's list of runs; before v15 it has no order of its own, so the oldest come first."""
+        """The API's list of runs; before v15 it has no order of its own: the oldest come first in SQLite."""
         return self.number >= 15
 
     @property

@@ -79,7 +79,7 @@ def repo_link(run: Run, sub: str) -> str:
 def ref_link(run: Run, sub: str) -> str:
     if run.ref.startswith("#"):
         return f"{repo_link(run, sub)}/pulls/{run.ref[1:]}"
-    return f"{repo_link(run, sub)}/src/branch/{quote(run.ref)}"
+    return f"{repo_link(run, sub)}/src/{'tag' if run.ref in run.repo.tags else 'branch'}/{quote(run.ref)}"
 
 
 def all_steps(task: Task) -> list[Step]:

@@ -28,6 +28,7 @@ APPLICATION = (
     "addon.render:jobs",
     "addon.routes:parse",
     "addon.logservice:LogService.whole",
+    "addon.selecting:Selecting.run",
     "addon.transport:Stream.__iter__",
     "addon.transport:Transport.request",
 )
