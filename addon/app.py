@@ -199,7 +199,7 @@ def _tell_collisions(upstream: Upstream, settings: Settings) -> None:
         return
     means = {"extension": "a run number, answered here", "native": "a database id, answered by Forgejo"}
     log.warning(
-        "Forgejo %s has runs/{x}/jobs and runs/{x}/logs itself; with actions_collisions: %s, {x} is %s",
+        "Forgejo %s has runs/{x}/jobs, logs, artifacts and cancel itself; with actions_collisions: %s, {x} is %s",
         upstream.version,
         settings.collisions,
         means[settings.collisions],

@@ -83,6 +83,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         ("addon.explain:Explainer.explain", ("GET", "2/summary"), {500}),
         ("addon.artifacts:Artifacts.list", ("GET", "1/artifacts"), {500}),
         ("addon.changes:Changes.rerun", RERUN, {500}),
+        ("addon.logservice:LogService.whole", LOGS, {500}),
         ("addon.render:jobs", JOBS, {500}),
         ("addon.links:Links.api", JOBS, {500}),
         ("addon.proxy:ActionsExtension._application", LOGS, {503}),

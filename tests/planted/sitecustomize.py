@@ -33,6 +33,7 @@ APPLICATION = (
     "addon.pages:run_page",
     "addon.render:jobs",
     "addon.routes:parse",
+    "addon.logservice:LogService.whole",
     "addon.selecting:Selecting.run",
     "addon.service:Service.job_of",
     "addon.transport:Stream.__iter__",
