@@ -67,6 +67,7 @@ find_python() {
 # Makes .venv from requirements.lock, unless the one there was made here from just this lock file.
 set_up() {
     is_set_up && return
+    [[ -w . ]] || fail "$here is not set up for $(id -un): run ./run.sh set-up as the owner of $here, with a Python that $(id -un) may run"
     local python
     python=$(find_python)
     mkdir -p .mitm
