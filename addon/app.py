@@ -14,7 +14,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 from dataclasses import dataclass
 
 import waitress.server
@@ -25,7 +24,7 @@ from addon import __version__, credentials, health, journal, own, routes, trace
 from addon.access import Access
 from addon.admin import AdminSession
 from addon.answers import ANSWERS
-from addon.errors import ApiError, Busy, Forbidden
+from addon.errors import ApiError, Busy, Forbidden, InternalError, unexpected
 from addon.followservice import FollowLimits
 from addon.forgejo import Forgejo
 from addon.health import Health
@@ -96,8 +95,8 @@ def create_app(parts: Parts, secret: str) -> Flask:
             trace.current().error = error.message if error.status >= 500 else None
             response = error_answer(error.status, error.message, error.headers)
         except Exception as error:  # whatever it is, the caller gets an error and no detail
-            _log_unexpected(error)
-            response = error_answer(500, "internal error of the Actions extension")
+            unexpected(error)
+            response = error_answer(500, InternalError().message)
         return _marked(response, timings)
 
     @app.errorhandler(HTTPException)
@@ -122,13 +121,6 @@ def _answer(parts: Parts, secret: str, timings: Timings) -> Response:
     finally:
         if trace.current().may_write:  # whatever became of it: who was it?
             trace.current().caller = parts.service.login(caller) or "unknown"
-
-
-def _log_unexpected(error: Exception) -> None:
-    """What happened and where. The exception's text stays out: it may quote a page, an address or a header."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
-    log.error("unexpected %s at %s", type(error).__name__, places)
 
 
 def _marked(response: Response, timings: Timings) -> Response:

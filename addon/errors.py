@@ -8,6 +8,7 @@ ApiError                      carries a status, a public message and extra heade
 ├── MethodNotAllowed     405  with Allow
 ├── Conflict             409  a rerun that cannot happen now
 ├── Gone                 410  a log that Forgejo has deleted
+├── InternalError        500  a fault of the extension itself; the details are in its log
 ├── UpstreamUnexpected   502  Forgejo answered what no known version answers, or is down
 │   └── SignInFailed     502  the administrator's session can't be had
 ├── Busy                 503  with Retry-After
@@ -18,7 +19,11 @@ Messages are public: they never hold a cookie, a password, a token or a page's t
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -77,6 +82,13 @@ class Gone(ApiError):
     status = 410
 
 
+class InternalError(ApiError):
+    """A fault of the extension itself."""
+
+    def __init__(self) -> None:
+        super().__init__("internal error of the Actions extension")
+
+
 class UpstreamUnexpected(ApiError):
     """Forgejo answered something that no known version answers, or did not answer."""
 
@@ -100,3 +112,10 @@ class UpstreamTimeout(ApiError):
     """Forgejo did not answer in time."""
 
     status = 504
+
+
+def unexpected(error: Exception) -> None:
+    """Logs what happened and where. The exception's text stays out: it may quote a page, an address or a header."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
+    log.error("unexpected %s at %s", type(error).__name__, places)

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import time
 import weakref
+from collections.abc import Sequence
 from dataclasses import replace
 
-from mitmproxy import ctx, exceptions, http
+from mitmproxy import ctx, exceptions, http, tcp
 from mitmproxy.addonmanager import Loader
 
-from addon import __version__, flows, journal, redact, routes, settings, trace
+from addon import __version__, flows, forwarded, journal, lean, redact, routes, settings, trace
 from addon.flows import ARRIVED_HEADER, SECRET_HEADER
 from addon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
 
 # The net in mitm.yaml blocks every extension path without it. A client can't set it.
 HANDLED = "actions-extension"
@@ -28,6 +32,8 @@ DRAIN_SECONDS = 5.0
 # How long a request waits for an application that is being started.
 START_SECONDS = 5.0
 PAUSE = 0.05
+# Answers that another one follows. mitmproxy takes them for the whole; 101 is one.
+INTERIM = frozenset({100, *range(102, 200)})
 _RESTART = "the Actions extension's options change by a restart only, but for actions_web_flows"
 # The largest request body that is read before an answer made here.
 MOST_BODY = 65536
@@ -39,6 +45,8 @@ class ActionsExtension:
     def __init__(self) -> None:
         self._supervisor: Supervisor | None = None
         self._settings: settings.Settings | None = None
+        self._trusted: Sequence[forwarded.Network] = ()
+        self._frozen: frozenset[str] = frozenset()
         self._in_flight: weakref.WeakSet[http.HTTPFlow] = weakref.WeakSet()
         self._kept = flows.Bound()
         self._shown = False
@@ -50,7 +58,7 @@ class ActionsExtension:
 
     def configure(self, updated: set[str]) -> None:
         """Checks the options; a wrong one stops the start with one line."""
-        if message := settings.unknown(ctx.options.deferred):
+        if message := settings.unknown(ctx.options.deferred) or lean.refusal(self._frozen, updated):
             raise exceptions.OptionsError(message)  # type: ignore[no-untyped-call]
         try:
             own = {name: getattr(ctx.options, name) for name in settings.OPTIONS}
@@ -63,12 +71,15 @@ class ActionsExtension:
             raise exceptions.OptionsError(_RESTART)  # type: ignore[no-untyped-call]
         self._shown = flows.wanted()
         self._settings = parsed
+        self._trusted = forwarded.networks(parsed.trusted_proxies)
 
     async def running(self) -> None:
         """Starts the application, and says where everything is."""
         assert self._settings is not None  # noqa: S101  # configure has run
         self._supervisor = Supervisor(self._settings)
         await self._supervisor.start()
+        if self._settings.lean and lean.is_possible():
+            self._frozen = lean.drop()
         server = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
         where = ", ".join(f"http://{host}:{port}" for host, port, *_ in server.listen_addrs())
         line = f"actions extension {__version__}: listening on {where}, Forgejo is {self._settings.upstream}"
@@ -100,17 +111,24 @@ class ActionsExtension:
             if routes.is_ours(flow.request.path):
                 flow.marked = flows.PASSED_MARK
             flow.request.stream = True
+            forwarded.rewrite(flow, self._trusted)
         flow.metadata[HANDLED] = "handled"
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Streams every answer. The request has been sent: what is left of it is what mitmproxy shows and saves."""
-        if flow.response is not None:
+        if flow.response is not None and flow.response.status_code in INTERIM:
+            _refuse_interim(flow.response)
+        elif flow.response is not None:
             flow.response.stream = True
             if flow.marked == flows.MARK:
                 flows.answered(flow)
             elif flow.response.headers.get("Content-Type", "").startswith("text/event-stream"):
                 self._in_flight.discard(flow)  # it has no end to wait for; the extension's own end when they are told
         redact.request(flow)
+
+    def tcp_message(self, flow: tcp.TCPFlow) -> None:
+        """A part of an upgraded connection, which is passed on as it is. mitmproxy would keep it for good."""
+        flow.messages.clear()
 
     def response(self, flow: http.HTTPFlow) -> None:
         """An answer has ended."""
@@ -180,6 +198,15 @@ def _drop_body(request: http.Request) -> None:
         request.headers.pop("Content-Length", None)
         request.headers["Transfer-Encoding"] = "chunked"
     request.stream = lambda _: []
+
+
+def _refuse_interim(response: http.Response) -> None:
+    """Makes it a 502 that ends both connections. The client would wait for ever; and, if either connection were used
+    again, what follows would be taken for the answer to its next request. Both sides hold this very object.
+    """
+    log.warning("actions extension: Forgejo sent a %d, which mitmproxy can't pass on: 502", response.status_code)
+    response.status_code, response.reason = 502, "Bad Gateway"
+    response.headers.fields = ((b"Content-Length", b"0"), (b"Connection", b"close"))
 
 
 def _is_large(request: http.Request) -> bool:

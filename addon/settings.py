@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,14 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "actions_followers": ("256", "Clients that follow a log at once."),
     "actions_recheck": ("50", "Seconds after which a follower's access is asked for again."),
     "actions_threads": ("64", "Requests to Forgejo at once; as many logs are read beside them."),
+    "actions_trusted_proxies": (
+        "127.0.0.0/8, ::1/128",
+        "Whose X-Forwarded-* and X-Real-IP headers are passed on; anybody else's are replaced by its address.",
+    ),
+    "actions_lean": (
+        "true",
+        "Whether mitmdump goes without those of mitmproxy's own add-ons that have nothing to do: true or false.",
+    ),
     "actions_log": (
         "text",
         "A line for each extension request: text, json, or off. Reruns and cancels are logged also when off.",
@@ -42,6 +51,8 @@ class Settings:
     threads: int = 64
     followers: int = 256
     recheck: float = 50.0
+    lean: bool = True
+    trusted_proxies: str = "127.0.0.0/8, ::1/128"
     log: str = "text"
     metrics: bool = False
     web_flows: int = 1000
@@ -66,6 +77,8 @@ def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
         threads=int(_number("actions_threads", options, 4, 1000)),
         followers=int(_number("actions_followers", options, 1, 4000)),
         recheck=_number("actions_recheck", options, 1, 60),
+        lean=_one_of("actions_lean", options, ("true", "false")) == "true",
+        trusted_proxies=_networks("actions_trusted_proxies", options),
         log=_one_of("actions_log", options, ("text", "json", "off")),
         metrics=_one_of("actions_metrics", options, ("true", "false")) == "true",
         web_flows=int(_number("actions_web_flows", options, 10, 100000)),
@@ -97,6 +110,17 @@ def unknown(names: Iterable[str]) -> str | None:
 def _one_of(name: str, options: Mapping[str, str], choices: tuple[str, ...]) -> str:
     if options[name] not in choices:
         raise ValueError(f"{name} is {options[name]!r}; write {', '.join(choices[:-1])} or {choices[-1]}")
+    return options[name]
+
+
+def _networks(name: str, options: Mapping[str, str]) -> str:
+    for part in options[name].split(","):
+        try:
+            ip_network(part.strip(), strict=False)
+        except ValueError:
+            raise ValueError(
+                f"{name} is {options[name]!r}; write addresses and networks, as 127.0.0.0/8, ::1/128"
+            ) from None
     return options[name]
 
 

@@ -141,7 +141,10 @@ class Step:
 
 @dataclass(eq=False)
 class Task:
-    """One attempt of a job, from its pickup. `clock` is the runner's, in ticks; `stopped` is what it said."""
+    """One attempt of a job, from its pickup. `clock` is the runner's, in ticks; `stopped` is what it said.
+
+    `token` is the job's own, for as long as it runs.
+    """
 
     id: int
     job: Job
@@ -154,6 +157,7 @@ class Task:
     updated: int = 0
     log: RowLog | BigLog | None = None
     expired: bool = False
+    token: str = ""
 
 
 @dataclass(eq=False)

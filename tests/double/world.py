@@ -111,6 +111,7 @@ class World(People):
                     elif step.status is Status.WAITING:
                         step.status = Status.SKIPPED
                 task.status, task.stopped, task.updated = status, seconds, self.now()
+                self.tokens.pop(task.token, None)
                 job.stopped = seconds
             job.status = status
             self._release(job.run)
@@ -171,6 +172,7 @@ class World(People):
         now = self.now()
         if job.task is not None and not job.task.status.done:
             job.task.status, job.task.stopped = Status.CANCELLED, now
+            self.tokens.pop(job.task.token, None)
             for step in job.task.steps:
                 if not step.status.done:
                     step.status = Status.CANCELLED
