@@ -163,6 +163,7 @@ class ActionsExtension:
         address = await self._application()
         if self._supervisor is None or address is None:
             return False
+        forwarded.rewrite(flow, self._trusted)
         request = flow.request
         host = request.headers.get_all("Host")
         request.scheme, request.host, request.port = "http", *address
