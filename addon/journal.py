@@ -28,6 +28,7 @@ log = logging.getLogger("addon.requests")
 
 PLAIN = re.compile(r"[A-Za-z0-9_.,:#/@+-]{1,200}")
 MOST_TEXT = 200
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 # Requests for these say nothing of repositories, and come every few seconds.
 OWN = "own"
 UNREAD = "unread"
@@ -150,6 +151,8 @@ class JsonLines(logging.Formatter):
 
 def set_up(mode: str, level: str) -> None:
     """Sends the application's messages to standard error. Raises ValueError for a level that there is not."""
+    if level not in LEVELS:
+        raise ValueError(f"ACTIONS_LOG_LEVEL is {level!r}; write {', '.join(LEVELS[:-1])} or {LEVELS[-1]}")
     messages = logging.StreamHandler(sys.stderr)
     messages.setFormatter(JsonLines() if mode == "json" else logging.Formatter("actions extension: %(message)s"))
     logging.basicConfig(level=level, handlers=[messages])
