@@ -102,14 +102,19 @@ class AdminSession:
         path: str,
         headers: Mapping[str, str],
         json_body: object | None = None,
-        media_type: str = "text/plain",
+        media_type: str | None = "text/plain",
     ) -> Stream | Answer:
-        """A download: a Stream when it is one of this type (200 or 206), the whole Answer when it is a message."""
+        """A download: a Stream when it is one of this type (200 or 206), the whole Answer when it is a message.
+
+        `media_type` None is any, of a file: what the upload decides; then Content-Disposition tells it from a message.
+        """
         opened: list[Stream] = []
 
         def attempt(session: Session) -> Answer:
             stream = self._transport.stream(method, path, {**headers, **session.headers()}, json_body)
-            if stream.status in (200, 206) and stream.media_type == media_type:
+            is_file = "content-disposition" in stream.headers
+            wanted = is_file if media_type is None else stream.media_type == media_type
+            if stream.status in (200, 206) and wanted:
                 opened.append(stream)
                 return Answer(stream.status, stream.headers, b"")
             return stream.whole()

@@ -1,8 +1,8 @@
 """The loopback application: HTTP in, the service's answer out. Started by the addon as `python -m addon.app`.
 
-It reads one line of JSON from standard input (settings and a secret), and prints one line with its port. At the next
-line that it reads it lets followers go, and when standard input closes it ends: it never outlives the proxy. A request
-without the secret gets nothing.
+It reads one line of JSON from standard input (settings and a secret), prints one line with its port, and later others
+with what it learns of Forgejo. At the next line that it reads it lets followers go, and when standard input closes it
+ends: it never outlives the proxy. A request without the secret gets nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import waitress.server
@@ -24,7 +25,8 @@ from addon import __version__, credentials, health, journal, own, routes, trace
 from addon.access import Access
 from addon.admin import AdminSession
 from addon.answers import ANSWERS
-from addon.errors import ApiError, Busy, Forbidden, InternalError, unexpected
+from addon.artifacts import Artifacts
+from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, unexpected
 from addon.followservice import FollowLimits
 from addon.forgejo import Forgejo
 from addon.health import Health
@@ -33,9 +35,13 @@ from addon.journal import Journal
 from addon.limits import PATIENCE, RETRY_AFTER
 from addon.metrics import Metrics
 from addon.replies import caller_of, error_answer
+from addon.rest import Rest
+from addon.selecting import Selecting
 from addon.service import Service, Timings
 from addon.settings import Settings
 from addon.transport import Transport
+from addon.upstream import Upstream
+from addon.waiting import Waiting, WaitLimits
 
 log = logging.getLogger("addon")
 
@@ -44,15 +50,16 @@ SECRET_HEADER = "X-Actions-Secret"
 ARRIVED_HEADER = "X-Actions-Arrived"
 # With this, the proxy asks for the request's record, and gets it in the answer's header of that name.
 TRACE_HEADER = "X-Actions-Trace"
-# Threads for each of `actions_threads`: those that wait for a place, or read a log, keep nobody else out. Followers
-# have theirs beside them.
-ROOM = 4
+# Threads for each of `actions_threads`: those that wait for a place or for a run, or read a log, keep nobody else out.
+# Followers have theirs beside them.
+ROOM = 5
 # The port is the proxy's alone. It keeps a connection for each client, so the server's own limit of 100 would be
 # one of clients.
 CONNECTIONS, IDLE_SECONDS = 4096, 600
 # Bytes of an answer that may wait for the proxy to take them: a slow reader of a large log costs no more memory.
 WAITING_BYTES = 256 * 1024
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+# How long the start is held up, in seconds, by a Forgejo that doesn't answer.
+FIRST_LOOK = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class Parts:
     journal: Journal
 
 
-def build(settings: Settings) -> Parts:
+def build(settings: Settings, upstream: Upstream) -> Parts:
     """The parts for one Forgejo. Callers' questions and the administrator's never share a connection, nor can a
     flood of the one keep the other from its places."""
     half, metrics = settings.threads // 2, Metrics()
@@ -73,21 +80,35 @@ def build(settings: Settings) -> Parts:
         settings.upstream, settings.timeout, half, streams=settings.threads, who="session", asked=metrics.asked
     )
     session = AdminSession(admin, credentials.from_environment)
+    access, forgejo = Access(callers, upstream.learn), Forgejo(session)
+    rest = Rest(access)
+    selecting = Selecting(access, rest, forgejo, lambda: upstream.newest_first)
+    waiting = Waiting(access, forgejo, selecting, WaitLimits(settings.threads, settings.max_wait, settings.recheck))
     limits = FollowLimits(settings.followers, settings.recheck)
+    service = Service(
+        access,
+        forgejo,
+        JobLogs(session),
+        Artifacts(session),
+        rest,
+        selecting,
+        waiting,
+        settings.default_attempt,
+        limits,
+    )
     return Parts(
-        Service(Access(callers), Forgejo(session), JobLogs(session), settings.default_attempt, limits),
+        service,
         own.Inside(Health(lambda: health.look(callers, session)), metrics if settings.metrics else None),
         Journal(settings.log, metrics.answered),
     )
 
 
 def create_app(parts: Parts, secret: str) -> Flask:
-    """The WSGI application. Every path is its own 404: only the addon knows which are forwarded here."""
+    """The WSGI application. It has no routes of its own: only the addon knows which paths are forwarded here."""
     app = Flask("addon", static_folder=None)
 
-    @app.route("/", defaults={"path": ""}, methods=METHODS)
-    @app.route("/<path:path>", methods=METHODS)
-    def answer(path: str) -> Response:
+    @app.before_request  # also for what no pattern of Flask's would match, such as a line end in a name
+    def answer() -> Response:
         timings = Timings()
         try:
             response = _answer(parts, secret, timings)
@@ -118,6 +139,8 @@ def _answer(parts: Parts, secret: str, timings: Timings) -> Response:
     caller = caller_of(request)
     try:
         return ANSWERS[query.action](parts.service, query, caller, timings)
+    except RunNotFound as missing:
+        raise parts.service.explained(missing, query, caller) from None
     finally:
         if trace.current().may_write:  # whatever became of it: who was it?
             trace.current().caller = parts.service.login(caller) or "unknown"
@@ -144,7 +167,9 @@ def main() -> None:
         journal.set_up(settings.log, os.environ.get("ACTIONS_LOG_LEVEL", "INFO"))
     except ValueError as error:
         sys.exit(f"actions extension: {error}")
-    parts = build(settings)
+    upstream = Upstream(Transport(settings.upstream, min(settings.timeout, FIRST_LOOK), 1))
+    upstream.look()
+    parts = build(settings, upstream)
     server = waitress.server.create_server(
         parts.journal.around(create_app(parts, start["secret"])),
         host="127.0.0.1",
@@ -159,26 +184,26 @@ def main() -> None:
         expose_tracebacks=False,
         clear_untrusted_proxy_headers=False,  # only the proxy connects here, and hands on what Forgejo is to judge
     )
-    print(json.dumps({"port": int(server.effective_port)}), flush=True)  # type: ignore[union-attr]
+    port = int(server.effective_port)  # type: ignore[union-attr]
+    _tell_proxy({"port": port, "lists_runs": upstream.lists_runs})
+    upstream.keep_looking(lambda lists_runs: _tell_proxy({"lists_runs": lists_runs}))
     threading.Thread(target=_obey_parent, args=(parts.service,), daemon=True).start()
-    threading.Thread(target=_tell_collisions, args=(settings,), daemon=True).start()
+    _tell_collisions(upstream, settings)
     server.run()
 
 
-def _tell_collisions(settings: Settings) -> None:
+def _tell_proxy(what: Mapping[str, object]) -> None:
+    print(json.dumps(what), flush=True)
+
+
+def _tell_collisions(upstream: Upstream, settings: Settings) -> None:
     """Says who answers the paths that Forgejo has itself since v16: a client must not take one for the other."""
-    try:
-        answer = Transport(settings.upstream, settings.timeout, 1).request("GET", "/api/v1/version")
-        version = str(answer.json()["version"])
-    except (ApiError, KeyError, TypeError):
-        return  # it is not up yet, or no Forgejo; requests will say so
-    major = version.partition(".")[0]
-    if not major.isdigit() or int(major) < routes.COLLISIONS_SINCE:
+    if (upstream.major or 0) < routes.COLLISIONS_SINCE:
         return
     means = {"extension": "a run number, answered here", "native": "a database id, answered by Forgejo"}
     log.warning(
         "Forgejo %s has runs/{x}/jobs and runs/{x}/logs itself; with actions_collisions: %s, {x} is %s",
-        version,
+        upstream.version,
         settings.collisions,
         means[settings.collisions],
     )

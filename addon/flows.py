@@ -23,7 +23,7 @@ MOST_SHOWN = 256 * 1024
 
 def wanted() -> bool:
     """Whether anybody will see the flows: mitmweb, or a file that they are saved to."""
-    return _view() is not None or bool(ctx.options.save_stream_file)
+    return _view() is not None or bool(getattr(ctx.options, "save_stream_file", None))
 
 
 def begin(flow: http.HTTPFlow, shown: bool) -> None:

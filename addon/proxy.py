@@ -115,7 +115,9 @@ class ActionsExtension:
             return
         self._in_flight.add(flow)
         collisions = self._settings.collisions if self._settings else "extension"
-        if routes.is_ours(flow.request.path, collisions):
+        # Unknown means that it goes through: Forgejo then answers as if there were no proxy.
+        lists_runs = self._supervisor is None or self._supervisor.lists_runs is not False
+        if routes.is_ours(flow.request.path, collisions, lists_runs):
             await self._take(flow)
         else:
             if routes.is_ours(flow.request.path):

@@ -1,7 +1,7 @@
 """What one extension request did: how it was understood, who may, what Forgejo was asked. No secret is ever in it.
 
 The record belongs to the thread that answers the request; work that is given to other threads takes it along by
-`carried`. Pollers, which look for several requests at once, have none.
+`pool`. Pollers, which look for several requests at once, have none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -92,19 +93,9 @@ def current() -> Trace:
     return _current.get() or Trace()
 
 
-def carried[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """The function, to be called by another thread on behalf of this one's request."""
-    trace = _current.get()
-
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        _current.set(trace)
-        try:
-            return function(*args, **kwargs)
-        finally:
-            _current.set(None)
-
-    return call
+def pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that work on behalf of this one's request: what they ask is on its record."""
+    return ThreadPoolExecutor(threads, initializer=_current.set, initargs=(_current.get(),))
 
 
 @contextmanager
@@ -112,13 +103,13 @@ def exchange(
     who: str,
     method: str,
     path: str,
-    query: Mapping[str, str] | None,
+    query: Mapping[str, str | Sequence[str]] | None,
     told: Callable[[str, int | None, float], None],
 ) -> Iterator[Exchange]:
     """Records the question that the block asks, and the block sets its status; then `told` gets `who`, status and
     seconds. Credentials in `query` are left out."""
     shown = {name: value for name, value in (query or {}).items() if name not in CREDENTIALS}
-    asked = Exchange(who, method, path + (f"?{urlencode(shown)}" if shown else ""))
+    asked = Exchange(who, method, path + (f"?{urlencode(shown, doseq=True)}" if shown else ""))
     started = time.monotonic()
     try:
         yield asked

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -22,6 +22,8 @@ from addon import trace
 from addon.errors import UpstreamTimeout, UpstreamUnexpected
 from addon.limits import Gate, Place
 
+# Of a parameter that is given more than once, all values.
+QueryValues = Mapping[str, str | Sequence[str]]
 BODY_LIMIT = 8 * 1024 * 1024
 CHUNK = 64 * 1024
 
@@ -136,7 +138,7 @@ class Transport:
         method: str,
         path: str,
         headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
+        query: QueryValues | None = None,
         json_body: object | None = None,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
@@ -161,7 +163,7 @@ class Transport:
         method: str,
         path: str,
         headers: Mapping[str, str] | None,
-        query: Mapping[str, str] | None,
+        query: QueryValues | None,
         json_body: object | None,
         form: Mapping[str, str] | None,
     ) -> requests.Response:

@@ -14,6 +14,7 @@ from parsel import Selector
 
 from addon import pages
 from addon.errors import UpstreamUnexpected
+from addon.runlist import run_list
 from tests.compare_recordings.exchange import Exchange, set_cookies
 
 SERVER_ERA = 1_795_000_000  # some weeks after the runner's clock
@@ -174,7 +175,7 @@ def read(exchange: Exchange, body: str) -> Any:
         if body.startswith('{"state"'):
             return _comparable(_run(path, pages.RunPage("", None, json.loads(body), None)))
         if path.endswith("/actions") and not path.startswith("/api/"):
-            return _comparable(pages.first_run_in_list(body))
+            return _comparable(run_list(body))
         if "/actions/runs" in path and body.startswith('{"workflow_runs"'):
             return [_comparable(pages.run_details(run)) for run in json.loads(body)["workflow_runs"]]
         if path.endswith("/artifacts"):

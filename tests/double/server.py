@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from flask import Flask, Response, g, request
+from werkzeug.routing import PathConverter
 
-from tests.double import api, faults, native, runner, signin, web
+from tests.double import api, artifacts, faults, native, runner, signin, web
 from tests.double.context import Context, Settings
 from tests.double.faults import Fault
 from tests.double.identity import credentials
@@ -25,7 +26,7 @@ from tests.double.world import World
 
 CHUNKED_FROM = 2048
 COMPRESSED_UP_TO = 8 * 1024 * 1024
-assert native  # imported for its routes
+assert native and artifacts  # imported for their routes
 
 
 @dataclass
@@ -147,12 +148,19 @@ class Double:
         return ctx
 
 
+class _AnyPath(PathConverter):
+    """Line ends too: Forgejo's router takes them as anything else."""
+
+    regex = "(?s:[^/].*?)"
+
+
 @functools.cache
 def _application() -> Flask:
     """One for all stand-ins: what differs between them comes with the request."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
+    app.url_map.converters["path"] = _AnyPath
     app.register_blueprint(signin.pages)
     app.register_blueprint(web.pages)
     app.register_blueprint(api.routes)
