@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib.metadata
+import logging
 import re
 import stat
 import sys
@@ -74,13 +75,19 @@ def options(setup: Setup) -> Finding:
 
 @functools.cache
 def _known_options() -> frozenset[str]:
-    """The names that mitmdump and mitmweb know. They want an event loop to tell."""
+    """The names that mitmdump and mitmweb know. They want an event loop to tell, and take over the log."""
 
     async def known() -> frozenset[str]:
         dump, web = DumpMaster(Options()).options, WebMaster(Options()).options
         return frozenset((*dump.keys(), *web.keys()))  # type: ignore[no-untyped-call]
 
-    return asyncio.run(known())
+    log = logging.getLogger()
+    handlers, level = log.handlers[:], log.level
+    try:
+        return asyncio.run(known())
+    finally:
+        log.handlers[:] = handlers
+        log.setLevel(level)
 
 
 def protections(setup: Setup) -> Finding:
