@@ -132,7 +132,7 @@ class ActionsExtension:
             _refuse_interim(flow.response)
         elif flow.response is not None:
             flow.response.stream = True
-            if flow.marked == flows.MARK:
+            if flows.is_taken(flow):
                 flows.answered(flow)
             elif flow.response.headers.get("Content-Type", "").startswith("text/event-stream"):
                 self._in_flight.discard(flow)  # it has no end to wait for; the extension's own end when they are told
@@ -151,7 +151,7 @@ class ActionsExtension:
         self._ended(flow)
 
     def _ended(self, flow: http.HTTPFlow) -> None:
-        if flow.error and flow.marked == flows.MARK:
+        if flow.error and flows.is_taken(flow):
             flows.restore(flow)
         redact.request(flow)  # also of one that was too malformed to be sent
         redact.response(flow)
