@@ -163,7 +163,10 @@ def main() -> None:
     """Reads the start line, serves on a free loopback port, ends with the parent."""
     start = json.loads(sys.stdin.readline())
     settings = Settings.from_json(start["settings"])
-    journal.set_up(settings.log, os.environ.get("ACTIONS_LOG_LEVEL", "INFO"))
+    try:
+        journal.set_up(settings.log, os.environ.get("ACTIONS_LOG_LEVEL", "INFO"))
+    except ValueError as error:
+        sys.exit(f"actions extension: {error}")
     upstream = Upstream(Transport(settings.upstream, min(settings.timeout, FIRST_LOOK), 1))
     upstream.look()
     parts = build(settings, upstream)
