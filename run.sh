@@ -9,7 +9,10 @@ usage() {
     cat <<'TEXT'
 ./run.sh [options]       serve, with mitmdump; options are mitmdump's
 ./run.sh web [options]   the same in mitmweb, to look at requests while debugging
+./run.sh check           is all as it must be? --json for machines, --address URL to ask there as clients do
+./run.sh set-up          only the set-up that each of the others does when needed
 ./run.sh test [args]     run the tests; args are pytest's. --live: only those against real servers
+./run.sh bench [--quick] measure the speed beside mitmdump alone, and nginx if there is one. --out FILE.svg: the picture
 ./run.sh help            this
 
 FORGEJO_URL                     Forgejo: scheme, host and port, as http://127.0.0.1:3000
@@ -28,6 +31,15 @@ main() {
             set_up
             run_tests "${@:2}"
             ;;
+        bench)
+            set_up
+            exec .venv/bin/python -m tests.bench "${@:2}"
+            ;;
+        check)
+            set_up
+            exec .venv/bin/python -m addon.check "${@:2}"
+            ;;
+        set-up) set_up ;;
         web) serve mitmweb --set web_open_browser=false "${@:2}" ;;
         serve) serve mitmdump "${@:2}" ;;
         -*) serve mitmdump "$@" ;;

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,6 +72,14 @@ def raw(proxy: Proxy, request: bytes, timeout: float = 10) -> bytes:
         while part := connection.recv(65536):
             answer += part
     return answer
+
+
+def eventually(holds: Callable[[], object], seconds: float = 20) -> None:
+    """Waits until it holds; fails when it never does."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
 
 
 @contextmanager

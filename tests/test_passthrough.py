@@ -1,13 +1,9 @@
-"""Ordinary traffic: same bytes, streamed, also between extension requests on one connection; git included."""
+"""Ordinary traffic: same bytes, streamed, also between extension requests on one connection."""
 
 from __future__ import annotations
 
 import gzip
-import http.server
-import os
 import socket
-import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +11,7 @@ import pytest
 import requests
 
 from tests.support import Proxy, raw, start_proxy
-from tests.upstream import Upstream, request_body
+from tests.upstream import Upstream
 
 
 @pytest.fixture(scope="module")
@@ -97,78 +93,6 @@ def test_mitmproxys_own_pages_are_closed(pair: tuple[Upstream, Proxy]) -> None:
     _, proxy = pair
     answer = requests.get(f"{proxy.url}/cert/pem", headers={"Host": "mitm.it"}, timeout=10)
     assert answer.headers["X-Upstream"] == "yes"
-
-
-def test_git_clone_and_push(tmp_path: Path) -> None:
-    bare = tmp_path / "srv" / "demo.git"
-    _git("init", "-q", "--bare", "-b", "main", str(bare))
-    _git("-C", str(bare), "config", "http.receivepack", "true")
-    with _git_server(bare.parent) as url, start_proxy(url) as proxy:
-        work = tmp_path / "work"
-        _git("clone", "-q", f"{proxy.url}/demo.git", str(work))
-        (work / "large.bin").write_bytes(os.urandom(8 << 20))
-        _git("-C", str(work), "add", ".")
-        _git("-C", str(work), "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "-m", "large")
-        _git("-C", str(work), "push", "-q", "origin", "HEAD:main")
-        again = tmp_path / "again"
-        _git("clone", "-q", "--depth", "1", "-b", "main", f"{proxy.url}/demo.git", str(again))
-        assert (again / "large.bin").read_bytes() == (work / "large.bin").read_bytes()
-
-
-def _git(*args: str) -> None:
-    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
-    subprocess.run(["git", *args], check=True, env=environment, capture_output=True, timeout=60)
-
-
-class _git_server:  # used as a context manager, as a function would be
-    """git's own HTTP backend, behind a small CGI server."""
-
-    def __init__(self, root: Path) -> None:
-        self._server = http.server.ThreadingHTTPServer(
-            ("127.0.0.1", 0), type("Handler", (_GitHandler,), {"root": root})
-        )
-
-    def __enter__(self) -> str:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _GitHandler(http.server.BaseHTTPRequestHandler):
-    root: Path
-
-    def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
-        environment = {
-            **os.environ,
-            "GIT_PROJECT_ROOT": str(self.root),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "REQUEST_METHOD": self.command,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-        }
-        done = subprocess.run(
-            ["git", "http-backend"], input=request_body(self), env=environment, capture_output=True, check=True
-        )
-        head, _, body = done.stdout.partition(b"\r\n\r\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        self.send_response(int(headers.pop("Status", "200").split()[0]))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Silence."""
 
 
 def _upload(proxy: Proxy, megabytes: int) -> bytes:

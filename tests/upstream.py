@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
+import io
 import threading
 import time
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Protocol
 
 MEGABYTE = bytes(range(256)) * 4096
+
+
+class SupportsWrite(Protocol):
+    """A file, a pipe or a digest behind one."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+class _Digest:
+    """Takes bytes and keeps none."""
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: bytes, /) -> None:
+        self.sha256.update(data)
 
 
 @dataclass(frozen=True)
@@ -27,7 +46,7 @@ class Seen:
 
 
 class Upstream:
-    """A server on a free loopback port; /events streams, /big/N sends N MB, /count counts an upload, else 200."""
+    """A server on a free loopback port; /events streams, /big/N sends N MB, /count counts an upload, /digest hashes it, else 200."""
 
     def __init__(self) -> None:
         self.requests: list[Seen] = []
@@ -52,14 +71,29 @@ class Upstream:
 
 def request_body(handler: http.server.BaseHTTPRequestHandler) -> bytes:
     """The body of the request that a handler has read the head of."""
+    body = io.BytesIO()
+    copy_request_body(handler, body)
+    return body.getvalue()
+
+
+def copy_request_body(handler: http.server.BaseHTTPRequestHandler, target: SupportsWrite) -> None:
+    """The same, written to `target` in parts."""
     if handler.headers.get("Transfer-Encoding") != "chunked":
-        return handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-    body = b""
+        _copy(handler, int(handler.headers.get("Content-Length") or 0), target)
+        return
     while size := int(handler.rfile.readline(), 16):
-        body += handler.rfile.read(size)
+        _copy(handler, size, target)
         handler.rfile.readline()
     handler.rfile.readline()
-    return body
+
+
+def _copy(handler: http.server.BaseHTTPRequestHandler, size: int, target: SupportsWrite) -> None:
+    while size:
+        part = handler.rfile.read(min(1 << 20, size))
+        if not part:
+            raise EOFError
+        target.write(part)
+        size -= len(part)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -68,8 +102,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         kind, _, argument = self.path.partition("?")[0].lstrip("/").partition("/")
-        if kind == "count":
-            self._count()
+        if kind in ("count", "digest"):
+            self._count() if kind == "count" else self._digest()
             return
         body = request_body(self)
         self.seen.append(Seen(self.command, self.path, tuple(self.headers.items()), body))
@@ -120,11 +154,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         left, size = int(self.headers["Content-Length"]), 0
         while size < left:
             size += len(self.rfile.read(min(1 << 20, left - size)))
-        answer = str(size).encode()
+        self._text(str(size))
+
+    def _digest(self) -> None:
+        digest = _Digest()
+        copy_request_body(self, digest)
+        self._text(digest.sha256.hexdigest())
+
+    def _text(self, text: str) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(text.encode())
 
     def log_message(self, format: str, *args: object) -> None:
         """Silence."""

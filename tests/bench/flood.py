@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
+from tests.bench.processes import family, megabytes
 from tests.double import Double
 from tests.sample import Sample, sample
 from tests.support import start_proxy
@@ -112,19 +112,6 @@ def crowd(address: str, chosen: Sequence[Call], until: float, seeds: Sequence[in
     for thread in threads:
         thread.join()
     return sum(each, Counter())
-
-
-def family(pid: int) -> list[int]:
-    """A process and its children, its threads' too."""
-    found = [pid]
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [other for child in task.read_text().split() for other in family(int(child))]
-    return found
-
-
-def megabytes(pid: int) -> int:
-    """Resident memory."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 >> 20
 
 
 def flood(

@@ -1,0 +1,43 @@
+"""Who the client is, in the headers that Forgejo believes of its proxy. Nobody else may write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from mitmproxy import http
+
+Network = IPv4Network | IPv6Network
+# Beside X-Forwarded-*: what Forgejo takes for the client's address, and for its name where it lets proxies sign in.
+NAMES = frozenset({b"forwarded", b"x-real-ip"})
+PREFIXES = (b"x-forwarded-", b"x-webauth-")
+
+
+def networks(text: str) -> Sequence[Network]:
+    """Addresses and networks, comma-separated, as in Forgejo's REVERSE_PROXY_TRUSTED_PROXIES. Raises ValueError."""
+    return tuple(ip_network(part.strip(), strict=False) for part in text.split(","))
+
+
+def rewrite(flow: http.HTTPFlow, trusted: Sequence[Network]) -> None:
+    """Leaves the headers of a trusted proxy as they are; anybody else gets the address that it comes from."""
+    peer = flow.client_conn.peername
+    if peer is None or _is_trusted(peer[0], trusted):
+        return
+    headers = flow.request.headers
+    headers.fields = tuple(field for field in headers.fields if not _tells_the_client(field[0].lower()))
+    headers["X-Forwarded-For"] = headers["X-Real-IP"] = str(_address(peer[0]))
+    headers["X-Forwarded-Proto"] = "https" if flow.client_conn.tls_established else "http"
+
+
+def _is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    return any(_address(peer) in network for network in trusted)
+
+
+def _address(peer: str) -> IPv4Address | IPv6Address:
+    """A client of a socket for both kinds has its IPv4 address in an IPv6 one."""
+    address = ip_address(peer.partition("%")[0])
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+
+
+def _tells_the_client(name: bytes) -> bool:
+    return name in NAMES or name.startswith(PREFIXES)

@@ -1,0 +1,105 @@
+"""A log as blocks of whole lines, and what can be done to them. Pure functions over iterators of bytes.
+
+A block ends with a line's end, but for the last one of a log that doesn't. Only one block is held at a time, so a log
+of any size takes the same memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+# Forgejo cuts a line at 64 KiB. What is longer than this without an end is passed on in pieces.
+MOST_CARRY = 1 << 20
+TIMESTAMP = re.compile(rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z ", re.MULTILINE)
+# Control sequences (colours, cursor), operating system commands (titles, links), and two-byte escapes.
+ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`count` lines from the one of number `first`, counted from 0."""
+
+    first: int
+    count: int
+
+    def last(self, lines: int) -> Range:
+        """The last so many lines of it."""
+        kept = min(lines, self.count)
+        return Range(self.first + self.count - kept, kept)
+
+
+def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Chunks cut anew, at line ends."""
+    carry = b""
+    for chunk in chunks:
+        end = chunk.rfind(b"\n") + 1
+        if not end and len(carry) < MOST_CARRY:
+            carry += chunk
+            continue
+        yield carry + chunk[:end]
+        carry = chunk[end:]
+    if carry:
+        yield carry
+
+
+def select(whole: Iterable[bytes], ranges: Sequence[Range]) -> Iterator[bytes]:
+    """The lines of the ranges, which are in order and don't overlap. Nothing is read past the last one."""
+    left = [each for each in ranges if each.count]
+    number = 0  # of the block's first line
+    for block in whole:
+        if not left:
+            return
+        after = number + block.count(b"\n") + (not block.endswith(b"\n"))
+        while left and left[0].first < after:
+            start, stop = left[0].first, left[0].first + left[0].count
+            begin = nth_line(block, max(start - number, 0))
+            end = nth_line(block, stop - number) if stop < after else len(block)
+            yield block[begin:end]
+            if stop > after:
+                break
+            del left[0]
+        number = after
+
+
+def nth_line(block: bytes, number: int) -> int:
+    """Where the line of that number begins in a block, counted from 0."""
+    place = 0
+    for _ in range(number):
+        place = block.index(b"\n", place) + 1
+    return place
+
+
+def last_lines(block: bytes, count: int) -> tuple[int, int]:
+    """Where the last `count` lines of a block begin, and how many there are, if it has fewer."""
+    place, found = len(block), 0
+    if block.endswith(b"\n"):
+        place -= 1
+    while found < count:
+        found += 1
+        place = block.rfind(b"\n", 0, place)
+        if place < 0:
+            return 0, found
+    return place + 1, found
+
+
+def without_timestamps(whole: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines without the time that Forgejo puts before each."""
+    return (TIMESTAMP.sub(b"", block) for block in whole)
+
+
+def without_escapes(whole: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines without what a terminal takes for colours, titles or movements."""
+    return (ESCAPE.sub(b"", block) for block in whole)
+
+
+def ended(whole: Iterable[bytes]) -> Iterator[bytes]:
+    """The same, with a line end after the last line: something else follows."""
+    last = b"\n"
+    for block in whole:
+        if block:
+            yield block
+            last = block
+    if not last.endswith(b"\n"):
+        yield b"\n"

@@ -1,0 +1,177 @@
+"""What the query of an extension request may hold, and what it means. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from addon.errors import BadRequest
+from addon.model import Status
+from addon.settings import MOST_WAIT
+
+# Parameters that are credentials: Forgejo's API takes them on every path.
+CREDENTIALS = frozenset({"token", "access_token", "sudo"})
+# Words for several jobs at once. A job of such a name is given by its index.
+ALL, FAILED = "all", "failed"
+NEWEST = 0
+COMPLETED = "completed"
+
+NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+SHA = re.compile(r"[0-9a-f]{7,64}")
+MOST_FIELDS = 32
+MOST_LINES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """A parsed query. What was not given is None, or the default that says so here.
+
+    `job` is an index from 0, a name, `all` or `failed`; `attempt` 0 is the newest; `status` is a word of `Status` or
+    `completed`; `wait` is in seconds; `step` counts from 1.
+    """
+
+    workflow_id: str | None = None
+    branch: str | None = None
+    event: str | None = None
+    status: str | None = None
+    actor: str | None = None
+    head_sha: str | None = None
+    job: int | str | None = None
+    attempt: int | None = None
+    follow: bool = False
+    tail: int | None = None
+    timestamps: bool = True
+    ansi: bool = True
+    step: int | None = None
+    failed_steps: bool = False
+    format: str | None = None
+    wait: int | None = None
+    wait_for: str = "done"
+    lines: int = 20
+    steps: bool = False
+    dry_run: bool = False
+    keep_artifacts: str | None = None
+    page: int = 1
+    limit: int = 30
+
+
+def parse(target: str, allowed: frozenset[str], what: str) -> Parameters:
+    """The query of a raw request target. `allowed` are the parameters that `what` takes.
+
+    A repeated or unknown one is a BadRequest, never ignored: a misspelt filter must not select another run.
+    """
+    values: dict[str, Any] = {}
+    for name, text in _pairs(target):
+        if name in CREDENTIALS:
+            continue
+        if name not in allowed:
+            takes = ", ".join(sorted(allowed)) or "none"
+            raise BadRequest(f"unknown parameter {shown(name)}; {what} takes {takes}")
+        if name in values:
+            raise BadRequest(f"{name} is given more than once")
+        values[name] = PARSERS[name](name, text)
+    return Parameters(**values)
+
+
+def shown(text: str) -> str:
+    """The caller's own text, short and harmless, for a message."""
+    return repr(text[:60].encode("ascii", "backslashreplace").decode())
+
+
+def job(name: str, text: str) -> int | str:
+    """An index, a name, or one of the words for several."""
+    if not text or CONTROL.search(text) or len(text) > 1000:
+        raise BadRequest(f"{name} takes a 0-based index or a job's exact name")
+    if text.isascii() and text.isdigit():
+        if len(text) > 6:
+            raise BadRequest(f"{name}={shown(text)} is larger than any job index")
+        return int(text)
+    return text
+
+
+def _pairs(target: str) -> Iterable[tuple[str, str]]:
+    query = target.partition("#")[0].partition("?")[2]
+    if "\x00" in query or b"\x00" in unquote_to_bytes(query.encode("utf-8", "surrogateescape")):
+        raise BadRequest("the query holds a NUL")
+    try:
+        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise BadRequest(f"the query is not UTF-8, or has more than {MOST_FIELDS} parameters") from None
+
+
+def _attempt(name: str, text: str) -> int:
+    if text == "latest":
+        return NEWEST
+    if not NUMBER.fullmatch(text) or len(text) > 9:
+        raise BadRequest(f"{name} takes 1, 2, … or `latest`, not {shown(text)}")
+    return int(text)
+
+
+def _text(takes: str) -> Callable[[str, str], str]:
+    def parse_text(name: str, text: str) -> str:
+        if not text or CONTROL.search(text) or len(text) > 255:
+            raise BadRequest(f"{name} takes {takes}")
+        return text
+
+    return parse_text
+
+
+def _sha(name: str, text: str) -> str:
+    if not SHA.fullmatch(text.lower()):
+        raise BadRequest(f"{name} takes a commit's hash, or 7 or more of its first digits, not {shown(text)}")
+    return text.lower()
+
+
+def _one_of(*words: str) -> Callable[[str, str], str]:
+    def parse_word(name: str, text: str) -> str:
+        if text not in words:
+            raise BadRequest(f"{name} takes {', '.join(words[:-1])} or {words[-1]}, not {shown(text)}")
+        return text
+
+    return parse_word
+
+
+def _flag(name: str, text: str) -> bool:
+    if text not in ("true", "false", "1", "0"):
+        raise BadRequest(f"{name} takes true or false, not {shown(text)}")
+    return text in ("true", "1")
+
+
+def _whole(least: int, most: int) -> Callable[[str, str], int]:
+    def parse_whole(name: str, text: str) -> int:
+        if not re.fullmatch(r"0|[1-9][0-9]{0,9}", text) or not least <= int(text) <= most:
+            raise BadRequest(f"{name} takes a whole number from {least} to {most}, not {shown(text)}")
+        return int(text)
+
+    return parse_whole
+
+
+PARSERS: Mapping[str, Callable[[str, str], object]] = {
+    "workflow_id": _text("a workflow's file name, for example ci.yml"),
+    "branch": _text("a branch's name, a tag's, or #12 for a pull request"),
+    "event": _text("what triggers runs, for example push or pull_request"),
+    "status": _one_of(*(str(status) for status in Status), COMPLETED),
+    "actor": _text("a user's name"),
+    "head_sha": _sha,
+    "job": job,
+    "attempt": _attempt,
+    "follow": _flag,
+    "tail": _whole(1, MOST_LINES),
+    "timestamps": _flag,
+    "ansi": _flag,
+    "step": _whole(1, 9999),
+    "failed_steps": _flag,
+    "format": _one_of("text", "zip"),
+    "wait": _whole(0, MOST_WAIT),
+    "wait_for": _one_of("done", "started"),
+    "lines": _whole(0, 1000),
+    "steps": _flag,
+    "dry_run": _flag,
+    "keep_artifacts": _one_of("required"),
+    "page": _whole(1, MOST_LINES),
+    "limit": _whole(1, 50),
+}

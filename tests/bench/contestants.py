@@ -1,0 +1,106 @@
+"""Who is compared: the upstream itself, mitmdump without an addon, this project, and nginx where it is installed."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.load import address
+from tests.support import start_proxy
+
+DIRECT, BARE, OURS, NGINX = "direct", "bare mitmdump", "ours", "nginx"
+# What in mitm.yaml is the project's; the rest is mitmproxy's and the same for both.
+WITHOUT_ADDON = {"scripts": [], "block_list": []}
+NGINX_CONFIG = """
+worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder}; scgi_temp_path {folder}; client_max_body_size 0; keepalive_requests 1000000;
+    upstream forgejo {{ server {upstream}; keepalive 128; }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://forgejo; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_set_header Host $http_host; proxy_request_buffering off; proxy_buffering off;
+        }}
+    }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """`pid` is that of its first process, None for the upstream itself."""
+
+    name: str
+    url: str
+    pid: int | None
+
+
+@contextmanager
+def start_contestants(
+    upstream: str, admin: tuple[str, str] = ("none", "none"), options: Mapping[str, object] | None = None
+) -> Iterator[list[Contestant]]:
+    """All that there are, in front of the same upstream. `admin` and `options` are this project's."""
+    with ExitStack() as stack:
+        ours = stack.enter_context(start_proxy(upstream, admin, options))
+        found = [
+            Contestant(DIRECT, upstream, None),
+            stack.enter_context(_bare_mitmdump(upstream)),
+            Contestant(OURS, ours.url, ours.process.pid),
+        ]
+        if shutil.which("nginx"):
+            found.append(stack.enter_context(_nginx(upstream)))
+        yield found
+
+
+@contextmanager
+def _bare_mitmdump(upstream: str) -> Iterator[Contestant]:
+    port = _free_port()
+    options = WITHOUT_ADDON | {"mode": [f"reverse:{upstream}@127.0.0.1:{port}"]}
+    with start_proxy(upstream, options=options, listening=False) as proxy:
+        _wait_for(port)
+        yield Contestant(BARE, f"http://127.0.0.1:{port}", proxy.process.pid)
+
+
+@contextmanager
+def _nginx(upstream: str) -> Iterator[Contestant]:
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "nginx.conf")
+        where = "{}:{}".format(*address(upstream))
+        config.write_text(NGINX_CONFIG.format(folder=folder, port=port, upstream=where))
+        process = subprocess.Popen(["nginx", "-c", str(config), "-p", folder, "-e", f"{folder}/error.log"])
+        try:
+            _wait_for(port)
+            yield Contestant(NGINX, f"http://127.0.0.1:{port}", process.pid)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
