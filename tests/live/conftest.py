@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import requests
@@ -53,6 +54,22 @@ class Stage:
     def of(self, scene: str, path: str, role: str | None = "reader", method: str = "GET") -> requests.Response:
         """A request for what follows the number of a scene's run."""
         return self.request(method, f"{self.scenes[scene].number}/{path}", role)
+
+    def read(self, path: str, role: str = "reader", **kwargs: object) -> Any:
+        """The JSON that `path` after `…/actions/runs/` answers with; anything but a yes fails the test."""
+        return agreed(self.request("GET", path, role, **kwargs)).json()
+
+    def read_of(self, scene: str, path: str) -> Any:
+        """The JSON that follows the number of a scene's run."""
+        return self.read(f"{self.scenes[scene].number}/{path}")
+
+
+def agreed(answer: requests.Response) -> requests.Response:
+    """An answer that must be a yes. A no fails the test in the product's own words, which say what changed."""
+    if answer.status_code not in (200, 201):
+        request = answer.request
+        pytest.fail(f"{request.method} {request.path_url}: {answer.status_code} {answer.text[:400]}", pytrace=False)
+    return answer
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
