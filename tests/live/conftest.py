@@ -112,7 +112,7 @@ def _told(request: pytest.FixtureRequest) -> None:
         properties = request.node.user_properties
         name = request.node.callspec.params["stage"]
         properties.append(("server", f"stand-in {name}" if name in VERSIONS else name))
-        properties.append(("suite", request.node.path.stem.removeprefix("test_")))
+        properties.append(("suite", "traffic" if "test_traffic" in request.node.nodeid else "contract"))
         properties.append(("version", request.getfixturevalue("stage").server.version))
 
 
