@@ -202,7 +202,7 @@ def test_a_running_jobs_own_token(stage: Stage) -> None:
     server = stage.server
     done = server.push("again.yml", "rerun by a job")
     finish(server, server.take(done))
-    number = server.push("slow.yml", "the job that asks")
+    number = server.push("stop.yml", "the job that asks")
     task = server.take(number)
     server.runner.update(task)
     server.tokens["job"] = task.context["token"]
