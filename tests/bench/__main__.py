@@ -59,7 +59,7 @@ def tables(sizes: Sizes, only: str | None) -> Iterator[Table]:
             yield extension.answers(forgejo, ours, sizes.answers)
             yield extension.logs(forgejo, contestants, min(sizes.rounds, 3))
             yield extension.logs_at_once(forgejo, ours, sizes.at_once)
-            yield extension.side_by_side(forgejo, contestants, min(sizes.rounds, 3), 2 * sizes.seconds)
+            yield extension.side_by_side(forgejo, contestants, sizes.rounds, sizes.seconds)
             yield extension.followers(forgejo, ours, sizes.followers, sizes.following)
 
 
