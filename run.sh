@@ -9,6 +9,8 @@ usage() {
     cat <<'TEXT'
 ./run.sh [options]       serve, with mitmdump; options are mitmdump's
 ./run.sh web [options]   the same in mitmweb, to look at requests while debugging
+./run.sh check           is all as it must be? --json for machines, --address URL to ask there as clients do
+./run.sh set-up          only the set-up that each of the others does when needed
 ./run.sh test [args]     run the tests; args are pytest's. --live: only those against real servers
 ./run.sh bench [--quick] measure the speed beside mitmdump alone, and nginx if there is one. --out FILE.svg: the picture
 ./run.sh help            this
@@ -33,6 +35,11 @@ main() {
             set_up
             exec .venv/bin/python -m tests.bench "${@:2}"
             ;;
+        check)
+            set_up
+            exec .venv/bin/python -m addon.check "${@:2}"
+            ;;
+        set-up) set_up ;;
         web) serve mitmweb --set web_open_browser=false "${@:2}" ;;
         serve) serve mitmdump "${@:2}" ;;
         -*) serve mitmdump "$@" ;;
@@ -97,8 +104,9 @@ run_tests() {
     local args=(-q -n 4)
     if [[ ${1:-} == --live ]]; then
         shift
-        [[ -n ${FORGEJO_LIVE_URL:-} ]] || fail "--live needs FORGEJO_LIVE_URL, FORGEJO_LIVE_ADMIN_USER and FORGEJO_LIVE_ADMIN_PASSWORD"
-        args=(-v tests/live)
+        [[ -n ${FORGEJO_LIVE_URL:-} && -n ${FORGEJO_LIVE_ADMIN_USER:-} && -n ${FORGEJO_LIVE_ADMIN_PASSWORD:-} ]] \
+            || fail "--live needs FORGEJO_LIVE_URL, FORGEJO_LIVE_ADMIN_USER and FORGEJO_LIVE_ADMIN_PASSWORD"
+        args+=(-m live tests/live)
     fi
     .venv/bin/python -m pytest "${args[@]}" "$@"
 }

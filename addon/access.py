@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
-from addon import pages
-from addon.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Unauthorized, UpstreamUnexpected
+from addon import pages, trace
+from addon.errors import ApiError, Busy, Conflict, Forbidden, NotFound, RunNotFound, Unauthorized, UpstreamUnexpected
 from addon.model import Repo, RunDetails
 from addon.routes import NAME
-from addon.transport import Answer, Transport
+from addon.transport import Answer, QueryValues, Transport
 
 # Everything in which Forgejo's API takes credentials, and what it needs to tell who is behind the proxy. Cookies
 # are left out: the API ignores them. So is X-WEBAUTH-*: a client must not be believed.
@@ -38,15 +38,21 @@ class Caller:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same for the same credentials. Not to be shown."""
+        return (*sorted(self.headers.items()), None, *sorted(self.parameters.items()))
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Forgejo's yes: the repository by its present name, and what else its answer told.
+    """Forgejo's yes to a caller: the repository by its present name, and what else its answer told.
 
     `listed` says whether this version lists runs (v12 and later), so that `details` of a run can be asked for.
     """
 
     repo: Repo
+    caller: Caller
     listed: bool = False
     details: RunDetails | None = None
 
@@ -58,10 +64,13 @@ class _RouteMissing(Exception):
 class Access:
     """Asks one Forgejo what callers may do."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, learn: Callable[[bool], None] = lambda _: None) -> None:
+        """`learn` is told whether this Forgejo lists runs, each time that it shows."""
         self._transport = transport
+        self._learn = learn
         self._missing_until: dict[str, float] = {}
 
+    @trace.decision("read")
     def read(self, caller: Caller, repo: Repo, number: int | None = None) -> Grant:
         """May the caller read this repository's Actions? With a run's `number` the answer tells of the run as well.
 
@@ -71,14 +80,15 @@ class Access:
         try:
             return self._read_runs(caller, repo, number)
         except _RouteMissing:
-            pass
+            self._learn(False)
         try:
             answer, repo = self._ask_if_there(caller, repo, "/actions/tasks", query=PAST_THE_END)
-            _list_of_runs(answer)
-            return Grant(repo)
+            list_of_runs(answer)
+            return Grant(repo, caller)
         except _RouteMissing:
-            return Grant(self._read_approximately(caller, repo)[1])
+            return Grant(self._read_approximately(caller, repo)[1], caller)
 
+    @trace.decision("write")
     def write(self, caller: Caller, repo: Repo) -> Grant:
         """May the caller start runs here? Raises like `read`, and Conflict for an archived repository.
 
@@ -87,27 +97,58 @@ class Access:
         try:
             answer, repo = self._ask_if_there(caller, repo, "/actions/workflows/_/dispatches", {}, accept=(400,))
         except _RouteMissing:
-            return Grant(self._write_approximately(caller, repo))
+            return Grant(self._write_approximately(caller, repo), caller)
         if "ref is empty" not in str(_object(answer).get("message")):
             raise UpstreamUnexpected("Forgejo refused the permission check for a reason that is not known")
-        return Grant(repo)
+        return Grant(repo, caller)
 
-    def event(self, caller: Caller, repo: Repo, number: int) -> str | None:
-        """What triggered a run, from the newest tasks (v9 to v11 list no runs); None if it is not among them."""
+    def ask_on(self, grant: Grant, tail: str, query: QueryValues | None = None) -> Answer | None:
+        """A further question with the caller's credentials; None where this version has no such route.
+
+        Raises like `read`.
+        """
         try:
-            answer, repo = self._ask_if_there(caller, repo, "/actions/tasks", query={"page": "1", "limit": "50"})
+            return self._ask_if_there(grant.caller, grant.repo, tail, query=query)[0]
         except _RouteMissing:
             return None
-        events = (task.get("event") for task in _list_of_runs(answer) if task.get("run_number") == number)
-        return next(events, None) or None
+
+    def lacks(self, tail: str) -> bool:
+        """Whether this version was seen to have no such route, not long ago."""
+        return time.monotonic() < self._missing_until.get(tail, 0.0)
+
+    def user_id(self, grant: Grant, name: str) -> int | None:
+        """An account's database id, if the caller is told."""
+        if not NAME.fullmatch(name) or name in (".", ".."):
+            return None
+        headers = {"Accept": "application/json", **grant.caller.headers}
+        answer = self._transport.request("GET", f"/api/v1/users/{name}", headers, grant.caller.parameters)
+        found = _object(answer).get("id") if answer.status == 200 else None
+        return found if isinstance(found, int) and found > 0 else None
+
+    def login(self, caller: Caller) -> str | None:
+        """Whose the credentials are, by Forgejo's word; None where it doesn't tell, as of a token without that scope.
+
+        Never who is acted for: `sudo` is left out.
+        """
+        headers = {name: value for name, value in caller.headers.items() if name != "Sudo"}
+        parameters = {name: value for name, value in caller.parameters.items() if name != "sudo"}
+        try:
+            answer = self._transport.request(
+                "GET", "/api/v1/user", {"Accept": "application/json", **headers}, parameters
+            )
+            login = _object(answer).get("login") if answer.status == 200 else None
+        except ApiError:
+            return None
+        return login if isinstance(login, str) else None
 
     def _read_runs(self, caller: Caller, repo: Repo, number: int | None) -> Grant:
         query = PAST_THE_END if number is None else {"run_number": str(number), "page": "1", "limit": "1"}
         answer, repo = self._ask_if_there(caller, repo, "/actions/runs", query=query)
-        runs = _list_of_runs(answer)
+        runs = list_of_runs(answer)
+        self._learn(True)
         if number is None:
-            return Grant(repo, listed=True)
-        return Grant(repo, listed=True, details=_details(runs, number))
+            return Grant(repo, caller, listed=True)
+        return Grant(repo, caller, listed=True, details=_details(runs, number))
 
     def _read_approximately(self, caller: Caller, repo: Repo) -> tuple[Mapping[str, Any], Repo]:
         """v7 and v8 have no API route that needs the Actions unit. The repository's object tells of the Code unit only;
@@ -158,7 +199,7 @@ class Access:
         self, caller: Caller, repo: Repo, tail: str, body: object = None, **rest: Any
     ) -> tuple[Answer, Repo]:
         """Like `_ask`. A route that this version lacks is not asked for again soon; later, in case of an upgrade."""
-        if time.monotonic() < self._missing_until.get(tail, 0.0):
+        if self.lacks(tail):
             raise _RouteMissing
         try:
             return self._ask(caller, repo, tail, body, **rest)
@@ -172,7 +213,7 @@ class Access:
         repo: Repo,
         tail: str,
         body: object | None = None,
-        query: Mapping[str, str] | None = None,
+        query: QueryValues | None = None,
         accept: tuple[int, ...] = (200,),
     ) -> tuple[Answer, Repo]:
         """Forgejo's answer and the repository's present name; a rename's redirect is asked again, once."""
@@ -195,13 +236,14 @@ class Access:
 def _details(runs: list[Mapping[str, Any]], number: int) -> RunDetails:
     """What the API tells of the run that was asked for. Raises NotFound, or UpstreamUnexpected for another run."""
     if not runs:
-        raise NotFound(f"no run {number}")
+        raise RunNotFound(f"no run {number}", number)
     if runs[0].get("index_in_repo") != number:
         raise UpstreamUnexpected("Forgejo's API answered with another run")
     return pages.run_details(runs[0])
 
 
-def _list_of_runs(answer: Answer) -> list[Mapping[str, Any]]:
+def list_of_runs(answer: Answer) -> list[Mapping[str, Any]]:
+    """The entries of the API's lists of runs and of tasks. Raises UpstreamUnexpected."""
     runs = _object(answer).get("workflow_runs")
     if runs is None and answer.json().get("total_count") is not None:
         return []
@@ -243,7 +285,7 @@ def _refusal(repo: Repo, answer: Answer) -> Exception:
 
 
 def _archived(repo: Repo) -> Conflict:
-    return Conflict(f"{repo} is archived: nothing can be rerun")
+    return Conflict(f"{repo} is archived: nothing can be rerun or cancelled")
 
 
 def _message(answer: Answer) -> str | None:

@@ -77,6 +77,15 @@ class AdminSession:
         self._retry_at = 0.0
         self._backoff = FIRST_BACKOFF
 
+    def check(self) -> None:
+        """Makes sure that there is a session, by the cheapest question there is. Raises what `get` does."""
+        session = self._current()
+        answer = self._transport.request("GET", LOGIN, session.headers())
+        if answer.status != 303:
+            self._renewed(session)
+        elif meaning := _must_act(answer.location):
+            raise self._refused(meaning)
+
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Answer:
         """A page. A redirect is returned, not followed."""
         accept = {"Accept": "text/html"}
@@ -93,14 +102,19 @@ class AdminSession:
         path: str,
         headers: Mapping[str, str],
         json_body: object | None = None,
-        media_type: str = "text/plain",
+        media_type: str | None = "text/plain",
     ) -> Stream | Answer:
-        """A download: a Stream when it is one of this type (200 or 206), the whole Answer when it is a message."""
+        """A download: a Stream when it is one of this type (200 or 206), the whole Answer when it is a message.
+
+        `media_type` None is any, of a file: what the upload decides; then Content-Disposition tells it from a message.
+        """
         opened: list[Stream] = []
 
         def attempt(session: Session) -> Answer:
             stream = self._transport.stream(method, path, {**headers, **session.headers()}, json_body)
-            if stream.status in (200, 206) and stream.media_type == media_type:
+            is_file = "content-disposition" in stream.headers
+            wanted = is_file if media_type is None else stream.media_type == media_type
+            if stream.status in (200, 206) and wanted:
                 opened.append(stream)
                 return Answer(stream.status, stream.headers, b"")
             return stream.whole()
@@ -123,9 +137,8 @@ class AdminSession:
     def _lost(self, session: Session, answer: Answer) -> bool:
         """Whether the answer means that the session is gone. A 404 is ambiguous: ask."""
         location = answer.location if answer.status in (302, 303) else ""
-        for path, meaning in MUST_ACT.items():
-            if location.endswith(path):
-                raise self._refused(meaning)
+        if meaning := _must_act(location):
+            raise self._refused(meaning)
         if location:
             # v7 answers a wrong CSRF token with a redirect to the front page.
             return location.endswith((LOGIN, "/"))
@@ -223,9 +236,8 @@ class AdminSession:
                 raise SignInFailed("the account has a security key, which a program can't press")
             if location.endswith(SECOND_FACTOR):
                 raise SignInFailed("the one-time code was refused; check FORGEJO_ADMIN_TOTP_SECRET and the clock")
-            for path, meaning in MUST_ACT.items():
-                if location.endswith(path):
-                    raise SignInFailed(meaning)
+            if meaning := _must_act(location):
+                raise SignInFailed(meaning)
             return
         if answer.status == 403:
             raise SignInFailed("signing in with a password is disabled (ENABLE_INTERNAL_SIGNIN)")
@@ -234,3 +246,8 @@ class AdminSession:
         if b"flash-error" in answer.body or (b'action="' in answer.body and LOGIN.encode() in answer.body):
             raise SignInFailed("wrong user name or password, or a captcha is required")
         raise SignInFailed("the account is not active, or may not sign in")
+
+
+def _must_act(location: str) -> str | None:
+    """What the account must do first, if a redirect leads there."""
+    return next((meaning for path, meaning in MUST_ACT.items() if location.endswith(path)), None)

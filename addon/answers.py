@@ -2,60 +2,48 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 
 from flask import Response
 
-from addon import __version__, loganswers, render, routes
+from addon import artifactanswers, changeanswers, loganswers, render, routes, summaryanswers
 from addon.access import Caller
-from addon.errors import NotFound
-from addon.replies import as_json, links
+from addon.replies import as_json, client_left, links
 from addon.service import Service, Timings
-
-log = logging.getLogger("addon")
 
 
 def _info(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    return as_json(render.run(service.info(query, caller, timings), links()))
+    return as_json(render.run(service.info(query, caller, timings, client_left()), links()))
 
 
 def _jobs(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    run, details, only = service.jobs(query, caller, timings)
+    run, details, only = service.jobs(query, caller, timings, client_left())
     return as_json(render.jobs(run, details, links(), only))
 
 
-def _summary(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    run, details, artifacts = service.summary(query, caller, timings)
-    return as_json(render.summary(run, details, artifacts, links()))
+def _job(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
+    return as_json(render.job(service.job(query, caller, timings, client_left()), links()))
 
 
-def _rerun(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
-    run, job = service.rerun(query, caller, timings)
-    log.info("rerun of %s run %d, job %s", run.repo, run.number, "all" if job is None else job)
-    urls = links()
-    response = as_json(render.rerun(run, job, urls), 201)
-    response.headers["Location"] = urls.api(run, "jobs")
-    return response
+def _attempts(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
+    run, details, only = service.attempts(query, caller, timings)
+    return as_json(render.attempts(run, details, links(), only))
 
 
-def own(name: str) -> Response:
-    """The extension's pages about itself, by their name after `actions-extensions/`."""
-    if name not in OWN:
-        raise NotFound(f"no such page of the extension; there is: {', '.join(OWN)}")
-    return OWN[name]()
-
-
-def _index() -> Response:
-    return as_json({"name": "forgejo-actions-proxy", "version": __version__})
+def _runs(service: Service, query: routes.Query, caller: Caller, timings: Timings) -> Response:
+    return as_json(render.runs(service.runs(query, caller, timings), links()))
 
 
 ANSWERS: Mapping[str, Callable[[Service, routes.Query, Caller, Timings], Response]] = {
     "info": _info,
     "jobs": _jobs,
     "logs": loganswers.logs,
-    "summary": _summary,
-    "rerun": _rerun,
+    "job": _job,
+    "attempts": _attempts,
+    "runs": _runs,
+    "summary": summaryanswers.summary,
+    "rerun": changeanswers.rerun,
+    "cancel": changeanswers.cancel,
+    "artifacts": artifactanswers.artifacts,
+    "artifact": artifactanswers.artifact,
 }
-
-OWN: Mapping[str, Callable[[], Response]] = {"": _index}

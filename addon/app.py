@@ -1,7 +1,8 @@
 """The loopback application: HTTP in, the service's answer out. Started by the addon as `python -m addon.app`.
 
-It reads one line of JSON from standard input (settings and a secret), prints one line with its port, and ends when
-standard input closes: it never outlives the proxy. A request without the secret gets nothing.
+It reads one line of JSON from standard input (settings and a secret), prints one line with its port, and later others
+with what it learns of Forgejo. At the next line that it reads it lets followers go, and when standard input closes it
+ends: it never outlives the proxy. A request without the secret gets nothing.
 """
 
 from __future__ import annotations
@@ -13,68 +14,110 @@ import os
 import sys
 import threading
 import time
-import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import waitress.server
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from addon import __version__, credentials, routes
+from addon import __version__, credentials, health, journal, own, routes, trace
 from addon.access import Access
 from addon.admin import AdminSession
-from addon.answers import ANSWERS, own
-from addon.errors import ApiError, Busy, Forbidden
+from addon.answers import ANSWERS
+from addon.artifacts import Artifacts
+from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, unexpected
 from addon.followservice import FollowLimits
 from addon.forgejo import Forgejo
+from addon.health import Health
 from addon.joblogs import JobLogs
+from addon.journal import Journal
 from addon.limits import PATIENCE, RETRY_AFTER
+from addon.metrics import Metrics
 from addon.replies import caller_of, error_answer
+from addon.rest import Rest
+from addon.selecting import Selecting
 from addon.service import Service, Timings
 from addon.settings import Settings
 from addon.transport import Transport
+from addon.upstream import Upstream
+from addon.waiting import Waiting, WaitLimits
 
 log = logging.getLogger("addon")
 
 SECRET_HEADER = "X-Actions-Secret"
 # When the proxy handed the request over, by the machine's monotonic clock, in seconds.
 ARRIVED_HEADER = "X-Actions-Arrived"
-# Threads for each of `actions_threads`: those that wait for a place, or read a log, keep nobody else out. Followers
-# have theirs beside them.
-ROOM = 4
+# With this, the proxy asks for the request's record, and gets it in the answer's header of that name.
+TRACE_HEADER = "X-Actions-Trace"
+# Threads for each of `actions_threads`: those that wait for a place or for a run, or read a log, keep nobody else out.
+# Followers have theirs beside them.
+ROOM = 5
 # The port is the proxy's alone. It keeps a connection for each client, so the server's own limit of 100 would be
 # one of clients.
 CONNECTIONS, IDLE_SECONDS = 4096, 600
 # Bytes of an answer that may wait for the proxy to take them: a slow reader of a large log costs no more memory.
 WAITING_BYTES = 256 * 1024
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+# How long the start is held up, in seconds, by a Forgejo that doesn't answer.
+FIRST_LOOK = 2.0
 
 
-def build(settings: Settings) -> Service:
-    """The service for one Forgejo. Callers' questions and the administrator's never share a connection, nor can a
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What answers requests: the service, the pages about the extension itself, and who writes down what was asked."""
+
+    service: Service
+    inside: own.Inside
+    journal: Journal
+
+
+def build(settings: Settings, upstream: Upstream) -> Parts:
+    """The parts for one Forgejo. Callers' questions and the administrator's never share a connection, nor can a
     flood of the one keep the other from its places."""
-    half = settings.threads // 2
-    callers = Transport(settings.upstream, settings.timeout, half)
-    admin = Transport(settings.upstream, settings.timeout, half, streams=settings.threads)
+    half, metrics = settings.threads // 2, Metrics()
+    callers = Transport(settings.upstream, settings.timeout, half, who="caller", asked=metrics.asked)
+    admin = Transport(
+        settings.upstream, settings.timeout, half, streams=settings.threads, who="session", asked=metrics.asked
+    )
     session = AdminSession(admin, credentials.from_environment)
+    access, forgejo = Access(callers, upstream.learn), Forgejo(session)
+    rest = Rest(access)
+    selecting = Selecting(access, rest, forgejo, lambda: upstream.newest_first)
+    waiting = Waiting(access, forgejo, selecting, WaitLimits(settings.threads, settings.max_wait, settings.recheck))
     limits = FollowLimits(settings.followers, settings.recheck)
-    return Service(Access(callers), Forgejo(session), JobLogs(session), settings.default_attempt, limits)
+    service = Service(
+        access,
+        forgejo,
+        JobLogs(session),
+        Artifacts(session),
+        rest,
+        selecting,
+        waiting,
+        settings.default_attempt,
+        limits,
+    )
+    return Parts(
+        service,
+        own.Inside(Health(lambda: health.look(callers, session)), metrics if settings.metrics else None),
+        Journal(settings.log, metrics.answered),
+    )
 
 
-def create_app(service: Service, secret: str) -> Flask:
-    """The WSGI application. Every path is its own 404: only the addon knows which are forwarded here."""
+def create_app(parts: Parts, secret: str) -> Flask:
+    """The WSGI application. It has no routes of its own: only the addon knows which paths are forwarded here."""
     app = Flask("addon", static_folder=None)
 
-    @app.route("/", defaults={"path": ""}, methods=METHODS)
-    @app.route("/<path:path>", methods=METHODS)
-    def answer(path: str) -> Response:
+    @app.before_request  # also for what no pattern of Flask's would match, such as a line end in a name
+    def answer() -> Response:
         timings = Timings()
         try:
-            response = _answer(service, secret, timings)
+            response = _answer(parts, secret, timings)
         except ApiError as error:
+            trace.current().error = error.message if error.status >= 500 else None
             response = error_answer(error.status, error.message, error.headers)
         except Exception as error:  # whatever it is, the caller gets an error and no detail
-            _log_unexpected(error)
-            response = error_answer(500, "internal error of the Actions extension")
+            unexpected(error)
+            response = error_answer(500, InternalError().message)
         return _marked(response, timings)
 
     @app.errorhandler(HTTPException)
@@ -84,23 +127,23 @@ def create_app(service: Service, secret: str) -> Flask:
     return app
 
 
-def _answer(service: Service, secret: str, timings: Timings) -> Response:
+def _answer(parts: Parts, secret: str, timings: Timings) -> Response:
     if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), secret.encode()):
         raise Forbidden("this port answers only the proxy beside it")
     if time.monotonic() - float(request.headers[ARRIVED_HEADER]) > PATIENCE:
         raise Busy("too many requests at once; try again later", RETRY_AFTER)
     target = request.environ["REQUEST_URI"]
     if (name := routes.own_page(request.method, target)) is not None:
-        return own(name)
-    query = routes.parse(request.method, target)
-    return ANSWERS[query.action](service, query, caller_of(request), timings)
-
-
-def _log_unexpected(error: Exception) -> None:
-    """What happened and where. The exception's text stays out: it may quote a page, an address or a header."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
-    log.error("unexpected %s at %s", type(error).__name__, places)
+        return own.answer(name, parts.inside)
+    query = trace.current().query = routes.parse(request.method, target)
+    caller = caller_of(request)
+    try:
+        return ANSWERS[query.action](parts.service, query, caller, timings)
+    except RunNotFound as missing:
+        raise parts.service.explained(missing, query, caller) from None
+    finally:
+        if trace.current().may_write:  # whatever became of it: who was it?
+            trace.current().caller = parts.service.login(caller) or "unknown"
 
 
 def _marked(response: Response, timings: Timings) -> Response:
@@ -110,18 +153,22 @@ def _marked(response: Response, timings: Timings) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     parts = (f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.parts.items())
     response.headers["Server-Timing"] = ", ".join(parts) or "none"
+    if TRACE_HEADER in request.headers:
+        query = trace.current().query
+        response.headers[TRACE_HEADER] = trace.current().header(journal.described(query) if query else "")
     return response
 
 
 def main() -> None:
     """Reads the start line, serves on a free loopback port, ends with the parent."""
-    logging.basicConfig(level=os.environ.get("ACTIONS_LOG_LEVEL", "INFO"), format="actions extension: %(message)s")
-    for noisy in ("waitress", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     start = json.loads(sys.stdin.readline())
     settings = Settings.from_json(start["settings"])
+    journal.set_up(settings.log, os.environ.get("ACTIONS_LOG_LEVEL", "INFO"))
+    upstream = Upstream(Transport(settings.upstream, min(settings.timeout, FIRST_LOOK), 1))
+    upstream.look()
+    parts = build(settings, upstream)
     server = waitress.server.create_server(
-        create_app(build(settings), start["secret"]),
+        parts.journal.around(create_app(parts, start["secret"])),
         host="127.0.0.1",
         port=0,
         threads=settings.threads * ROOM + settings.followers,
@@ -132,34 +179,37 @@ def main() -> None:
         channel_request_lookahead=1,  # else a client that has left is noticed at the next byte only
         channel_timeout=IDLE_SECONDS,
         expose_tracebacks=False,
+        clear_untrusted_proxy_headers=False,  # only the proxy connects here, and hands on what Forgejo is to judge
     )
-    print(json.dumps({"port": int(server.effective_port)}), flush=True)  # type: ignore[union-attr]
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    threading.Thread(target=_tell_collisions, args=(settings,), daemon=True).start()
+    port = int(server.effective_port)  # type: ignore[union-attr]
+    _tell_proxy({"port": port, "lists_runs": upstream.lists_runs})
+    upstream.keep_looking(lambda lists_runs: _tell_proxy({"lists_runs": lists_runs}))
+    threading.Thread(target=_obey_parent, args=(parts.service,), daemon=True).start()
+    _tell_collisions(upstream, settings)
     server.run()
 
 
-def _tell_collisions(settings: Settings) -> None:
+def _tell_proxy(what: Mapping[str, object]) -> None:
+    print(json.dumps(what), flush=True)
+
+
+def _tell_collisions(upstream: Upstream, settings: Settings) -> None:
     """Says who answers the paths that Forgejo has itself since v16: a client must not take one for the other."""
-    try:
-        answer = Transport(settings.upstream, settings.timeout, 1).request("GET", "/api/v1/version")
-        version = str(answer.json()["version"])
-    except (ApiError, KeyError, TypeError):
-        return  # it is not up yet, or no Forgejo; requests will say so
-    major = version.partition(".")[0]
-    if not major.isdigit() or int(major) < routes.COLLISIONS_SINCE:
+    if (upstream.major or 0) < routes.COLLISIONS_SINCE:
         return
     means = {"extension": "a run number, answered here", "native": "a database id, answered by Forgejo"}
     log.warning(
         "Forgejo %s has runs/{x}/jobs and runs/{x}/logs itself; with actions_collisions: %s, {x} is %s",
-        version,
+        upstream.version,
         settings.collisions,
         means[settings.collisions],
     )
 
 
-def _end_with_parent() -> None:
-    sys.stdin.read()
+def _obey_parent(service: Service) -> None:
+    """Any line means that a stop has begun: followers are told, and their streams end. The end of input is the end."""
+    for _ in sys.stdin:
+        service.following.stopping = True
     os._exit(0)
 
 

@@ -5,9 +5,12 @@ ApiError                      carries a status, a public message and extra heade
 ├── Unauthorized         401  Forgejo refuses the caller's credentials
 ├── Forbidden            403  Forgejo knows the caller and says no
 ├── NotFound             404  repository, run, job, attempt or log
+│   └── RunNotFound      404  no run of this number, or none that fits
 ├── MethodNotAllowed     405  with Allow
 ├── Conflict             409  a rerun that cannot happen now
 ├── Gone                 410  a log that Forgejo has deleted
+├── InternalError        500  a fault of the extension itself; the details are in its log
+├── ClientLeft           499  who waited has gone: nobody reads this
 ├── UpstreamUnexpected   502  Forgejo answered what no known version answers, or is down
 │   └── SignInFailed     502  the administrator's session can't be had
 ├── Busy                 503  with Retry-After
@@ -18,7 +21,11 @@ Messages are public: they never hold a cookie, a password, a token or a page's t
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -56,6 +63,14 @@ class NotFound(ApiError):
     status = 404
 
 
+class RunNotFound(NotFound):
+    """There is no run of this number (None: none that fits what was asked for)."""
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.number = number
+
+
 class MethodNotAllowed(ApiError):
     """An extension path, but not with this method."""
 
@@ -75,6 +90,19 @@ class Gone(ApiError):
     """It existed and Forgejo has deleted it."""
 
     status = 410
+
+
+class InternalError(ApiError):
+    """A fault of the extension itself."""
+
+    def __init__(self) -> None:
+        super().__init__("internal error of the Actions extension")
+
+
+class ClientLeft(ApiError):
+    """The client has closed its connection while it waited."""
+
+    status = 499
 
 
 class UpstreamUnexpected(ApiError):
@@ -100,3 +128,10 @@ class UpstreamTimeout(ApiError):
     """Forgejo did not answer in time."""
 
     status = 504
+
+
+def unexpected(error: Exception) -> None:
+    """Logs what happened and where. The exception's text stays out: it may quote a page, an address or a header."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
+    log.error("unexpected %s at %s", type(error).__name__, places)

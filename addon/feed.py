@@ -90,29 +90,28 @@ class Feeds:
         try:
             if feed.size is None:
                 part = self._reader.end(feed.run, LONGEST_LINE)
-            else:
-                part = self._reader.part(feed.run, feed.size, feed.size + MOST_READ)
+            else:  # from a byte that is there, so that it is told whose log it is though nothing has come
+                part = self._reader.part(feed.run, max(feed.size - 1, 0), feed.size + MOST_READ)
         except Gone:
             return replace(feed, over="expired")
         except NotFound:  # no line yet, or hidden while a rerun waits, or none will ever come
             return replace(feed, quiet=feed.status.done, over="done" if feed.status.done and feed.quiet else None)
-        if feed.task and part.task and part.task != feed.task:
+        if part.size < (feed.size or 0) or (feed.task and part.task and part.task != feed.task):
             return replace(feed, over="rerun")
         return self._grown(feed, part)
 
     def _grown(self, feed: Feed, part: Part) -> Feed:
-        data = part.data
-        at_end = feed.status.done and part.start + len(data) == part.size
+        known = part.start if feed.size is None else feed.size
+        data = part.data[known - part.start :]
+        at_end = feed.status.done and known + len(data) == part.size
         if not at_end and len(data) < MOST_READ:  # a line that is still being written comes with its end
             data = data[: data.rfind(b"\n") + 1]
-        size = part.start + len(data)
-        newest = size if feed.size is None else max(size, feed.size)
-        kept = data if feed.size is None else feed.kept + data
-        quiet = feed.status.done and feed.size == newest
+        size, kept = known + len(data), feed.kept + data
+        quiet = feed.status.done and feed.size == size
         over = None
         if quiet and feed.quiet:
             over = "rerun" if _superseded(feed.run) else "done"
-        return replace(feed, size=newest, kept=kept[-MOST_KEPT:], task=feed.task or part.task, quiet=quiet, over=over)
+        return replace(feed, size=size, kept=kept[-MOST_KEPT:], task=feed.task or part.task, quiet=quiet, over=over)
 
     def _lengths(self, feed: Feed, before: Feed) -> tuple[int, ...]:
         if not feed.run.detail.started or feed.size is None:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 
 from addon import bundle, lines
-from addon.errors import ApiError, Forbidden, Gone, NotFound, Unauthorized
+from addon.errors import ApiError, Forbidden, Gone, InternalError, NotFound, Unauthorized
 from addon.feed import Feed
 from addon.lines import Range
 from addon.logs import LogReader, Options
@@ -156,6 +156,8 @@ class Follower:
             guard.worked()
         except NotFound as error:
             yield self._ended("missing", error.message)
+        except InternalError:
+            raise
         except ApiError as error:
             if guard.failed(error):
                 yield Note(f"{error.message}; waiting for it")

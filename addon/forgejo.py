@@ -6,14 +6,28 @@ is a shell whose state comes by POST; from v13 on `…/jobs/J` redirects to an a
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from urllib.parse import quote
 
-from addon import pages
+from addon import pages, trace
 from addon.admin import AdminSession
-from addon.errors import Conflict, NotFound, UpstreamUnexpected
-from addon.model import Artifact, JobDetail, Repo, Run
+from addon.errors import Conflict, NotFound, RunNotFound, UpstreamUnexpected
+from addon.model import JobDetail, Repo, Run, Status
+from addon.runlist import STATUS_NUMBERS, RunList, run_list
 from addon.transport import Answer
+
+# A cursor behind any line: the view then tells of a step, and sends none of its lines.
+PAST_THE_END = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """What the list of runs is filtered by, on Forgejo's side; None for all. `actor_id` is a database id."""
+
+    workflow_id: str | None = None
+    status: Status | None = None
+    actor_id: int | None = None
 
 
 class Forgejo:
@@ -21,62 +35,85 @@ class Forgejo:
 
     def __init__(self, admin: AdminSession) -> None:
         self._admin = admin
+        # How the newest answer was made. It chooses what is asked first; each answer is still taken for what it is.
+        self._numbers_attempts: bool | None = None
 
     def latest(self, repo: Repo) -> int:
         """The number of the newest run. Raises NotFound."""
-        answer = self._admin.get(f"{_actions(repo)}/runs/latest")
+        answer = self._admin.get(f"{actions_path(repo)}/runs/latest")
         if answer.status == 404:
-            raise NotFound(f"{repo} has no runs")
+            raise RunNotFound(f"{repo} has no runs")
         if answer.status != 307:
             raise unexpected(answer)
         return self._number_of(repo, pages.run_link(answer.location))
 
-    def latest_of_workflow(self, repo: Repo, workflow_id: str) -> int:
-        """The number of the newest run of a workflow on any branch. Raises NotFound.
-
-        The list page is the dearest of all, but Forgejo's own `…/runs/latest` of a workflow sees one branch only.
-        """
-        answer = self._admin.get(_actions(repo), {"workflow": workflow_id, "limit": "1", "page": "1"})
+    def runs(self, repo: Repo, asked: ListQuery, page: int, limit: int) -> RunList:
+        """A page of the list of runs, newest first. It is the dearest of all pages."""
+        query = {
+            "workflow": asked.workflow_id or "",
+            "actor": str(asked.actor_id or 0),
+            "status": str(STATUS_NUMBERS[asked.status] if asked.status else 0),
+            "page": str(page),
+            "limit": str(limit),
+        }
+        answer = self._admin.get(actions_path(repo), query)
         if answer.status != 200:
             raise NotFound(f"{repo} has no Actions") if answer.status == 404 else unexpected(answer)
-        link = pages.first_run_in_list(answer.text)
-        if link is None:
-            raise NotFound(f"{repo} has no run with workflow_id={workflow_id}")
-        return self._number_of(repo, link)
+        found = run_list(answer.text)
+        for row in found.rows:
+            if not repo.same_as(row.repo.owner, row.repo.name) or row.number < 1:
+                raise UpstreamUnexpected("Forgejo lists runs of another repository")
+        return found
 
-    def run(self, repo: Repo, number: int, job: int = 0, attempt: int | None = None) -> Run:
-        """The run, with a job in detail; `attempt` None is the newest. Raises NotFound."""
+    def run(
+        self, repo: Repo, number: int, job: int = 0, attempt: int | None = None, first_will_do: bool = False
+    ) -> Run:
+        """The run, with a job in detail; `attempt` None is the newest, or any if the first will do. Raises NotFound."""
         path = f"{run_path(repo, number)}/jobs/{job}"
-        answer = self._admin.get(path)
-        if answer.status == 200:
-            run = self._from_shell(repo, number, job, path, answer)
-        else:
-            run = self._from_attempt(repo, number, job, path, answer)
+        run = None
+        if self._numbers_attempts and (attempt == 1 or first_will_do):
+            run = self._first_attempt(repo, number, job, path)
+        if run is None:
+            run = self._newest_attempt(repo, number, job, path)
         if job >= len(run.jobs):
             raise NotFound(f"run {number} has no job {job}; it has {len(run.jobs)}, counted from 0")
         return run if attempt is None else self._at_attempt(run, path, job, attempt)
+
+    def _first_attempt(self, repo: Repo, number: int, job: int, path: str) -> Run | None:
+        """By one request instead of two, for it needs no redirect to be found; None where it isn't there."""
+        answer = self._admin.get(f"{path}/attempt/1")
+        return self._run_at(repo, number, job, 1, answer) if answer.status == 200 else None
+
+    def _newest_attempt(self, repo: Repo, number: int, job: int, path: str) -> Run:
+        with trace.pool(1) as pool:
+            # Of a version whose page is a shell the state is asked for at the same time. None is lost if that fails.
+            state = pool.submit(self._state, path) if self._numbers_attempts is False else None
+            answer = self._admin.get(path)
+            self._numbers_attempts = answer.status == 307 if answer.status in (200, 307) else self._numbers_attempts
+            if answer.status == 200:
+                return self._from_shell(repo, number, job, answer, state.result() if state else self._state(path))
+        return self._from_attempt(repo, number, job, path, answer)
 
     def refreshed(self, run: Run) -> Run:
         """The run anew, at the same job and attempt: one request, on every version. Raises NotFound."""
         answer = self._admin.post(job_path(run), {"logCursors": []})
         if answer.status != 200:
-            raise _no_run(run.number, answer)
+            raise no_run(run.number, answer)
         page = pages.RunPage(run.workflow_id, run.id, None, run.artifacts)
         newer = pages.run(run.repo, run.number, run.detail.index, page, answer.json())
         return replace(newer, detail=replace(newer.detail, attempt=run.detail.attempt))
 
-    def _from_shell(self, repo: Repo, number: int, job: int, path: str, shell: Answer) -> Run:
-        page = pages.run_page(shell.text)
-        if page.view is not None:
-            return pages.run(repo, number, job, page, page.view)
-        state = self._admin.post(path, {"logCursors": []})
+    def _state(self, path: str) -> Answer:
+        return self._admin.post(path, {"logCursors": []})
+
+    def _from_shell(self, repo: Repo, number: int, job: int, shell: Answer, state: Answer) -> Run:
         if state.status != 200:
-            raise _no_run(number, state)
-        return pages.run(repo, number, job, page, state.json())
+            raise no_run(number, state)
+        return pages.run(repo, number, job, pages.run_page(shell.text), state.json())
 
     def _from_attempt(self, repo: Repo, number: int, job: int, path: str, redirect: Answer) -> Run:
         if redirect.status != 307:
-            raise _no_run(number, redirect)
+            raise no_run(number, redirect)
         link = pages.run_link(redirect.location)
         self._number_of(repo, link)
         if link.number != number or link.attempt is None:
@@ -86,7 +123,11 @@ class Forgejo:
     def _page_of_attempt(self, repo: Repo, number: int, job: int, path: str, attempt: int) -> Run:
         answer = self._admin.get(f"{path}/attempt/{attempt}")
         if answer.status != 200:
-            raise _no_run(number, answer)
+            raise no_run(number, answer)
+        return self._run_at(repo, number, job, attempt, answer)
+
+    @staticmethod
+    def _run_at(repo: Repo, number: int, job: int, attempt: int, answer: Answer) -> Run:
         page = pages.run_page(answer.text)
         if page.view is None:
             raise UpstreamUnexpected("Forgejo's page of an attempt holds no state")
@@ -103,29 +144,40 @@ class Forgejo:
         check_attempt(run.detail, attempt)
         return self._page_of_attempt(run.repo, run.number, job, path, attempt)
 
-    def artifacts(self, run: Run) -> tuple[Artifact, ...]:
-        """The run's artifacts: on the page from v13 on, one request more before."""
-        if run.artifacts is not None:
-            return run.artifacts
-        answer = self._admin.get(f"{run_path(run.repo, run.number)}/artifacts")
-        if answer.status != 200:
-            raise _no_run(run.number, answer)
-        return pages.artifact_list(answer.json())
+    def started(self, run: Run, job: int) -> datetime | None:
+        """When a runner took the newest attempt of a job, by Forgejo's clock; None if none did."""
+        if run.detail.attempts is not None:
+            attempts = self.run(run.repo, run.number, job).detail.attempts
+            return attempts[-1].started_at if attempts else None
+        nothing_of_the_first_step = {"step": 0, "cursor": PAST_THE_END, "expanded": True}
+        answer = self._admin.post(
+            f"{run_path(run.repo, run.number)}/jobs/{job}", {"logCursors": [nothing_of_the_first_step]}
+        )
+        return pages.step_started(answer.json()) if answer.status == 200 else None
 
-    def rerun(self, run: Run, job: int | None) -> None:
-        """Asks for the run, or one job of it, again. Raises Conflict when Forgejo refuses.
+    def rerun(self, run: Run, job: int | None) -> int | None:
+        """Asks for the run, or one job of it, again. The new attempt of the job, or of the first, from v13 on.
 
-        That it answers 200 proves nothing before v15: look whether the state changed.
+        Raises Conflict when Forgejo refuses. That it answers 200 proves nothing before v15: look whether the state
+        changed.
         """
         path = run_path(run.repo, run.number) + ("" if job is None else f"/jobs/{job}")
         answer = self._admin.post(f"{path}/rerun", {})
         if answer.status == 200:
-            return
+            return pages.new_attempt(answer.json())
         if answer.status == 400 and answer.media_type == "application/json":
             raise Conflict(f"Forgejo refuses: {_refusal(answer)}")
         if answer.status == 404:
             raise UpstreamUnexpected("Forgejo does not let the proxy's account rerun: it needs Actions write")
         raise unexpected(answer)
+
+    def cancel(self, run: Run) -> None:
+        """Asks for the run's end: of a finished one too, Forgejo says yes."""
+        answer = self._admin.post(f"{run_path(run.repo, run.number)}/cancel", {})
+        if answer.status == 404:
+            raise UpstreamUnexpected("Forgejo does not let the proxy's account cancel: it needs Actions write")
+        if answer.status != 200:
+            raise unexpected(answer)
 
     @staticmethod
     def _number_of(repo: Repo, link: pages.RunLink) -> int:
@@ -147,7 +199,8 @@ def check_attempt(detail: JobDetail, attempt: int) -> None:
         raise NotFound(f"job {detail.name!r} has no attempt {attempt}; attempts: {known}")
 
 
-def _actions(repo: Repo) -> str:
+def actions_path(repo: Repo) -> str:
+    """The repository's Actions in the web UI."""
     return f"/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}/actions"
 
 
@@ -155,7 +208,7 @@ def run_path(repo: Repo, number: int) -> str:
     """The run's page."""
     if number < 1:  # Forgejo would show any run
         raise ValueError("run numbers start at 1")
-    return f"{_actions(repo)}/runs/{number:d}"
+    return f"{actions_path(repo)}/runs/{number:d}"
 
 
 def job_path(run: Run) -> str:
@@ -164,8 +217,9 @@ def job_path(run: Run) -> str:
     return path if run.detail.attempt is None else f"{path}/attempt/{run.detail.attempt}"
 
 
-def _no_run(number: int, answer: Answer) -> Exception:
-    return NotFound(f"no run {number}") if answer.status == 404 else unexpected(answer)
+def no_run(number: int, answer: Answer) -> Exception:
+    """Why a page of a run is not to be had."""
+    return RunNotFound(f"no run {number}", number) if answer.status == 404 else unexpected(answer)
 
 
 def _refusal(answer: Answer) -> str:

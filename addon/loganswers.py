@@ -14,6 +14,7 @@ from addon.logs import Options
 from addon.logservice import begun
 from addon.model import Run
 from addon.parameters import ALL, FAILED
+from addon.replies import Prompt
 from addon.routes import Query
 from addon.service import Service, Timings
 
@@ -84,7 +85,7 @@ def _followed(service: Service, query: Query, caller: Caller, timings: Timings) 
     body = events.as_event_stream(found, options) if as_events else events.as_text(found, options)
     headers = _names(found.run) if found.many else _names_of_job(found.run)
     media_type = EVENTS if as_events else f"{TEXT}; charset=utf-8"
-    response = Response(body if request.method != "HEAD" else None, 200, headers, content_type=media_type)
+    response = Prompt(body if request.method != "HEAD" else None, 200, headers, content_type=media_type)
     response.call_on_close(found.close)
     return response
 

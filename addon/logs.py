@@ -14,7 +14,7 @@ from addon import lines
 from addon.errors import NotFound, UpstreamUnexpected
 from addon.joblogs import JobLogs
 from addon.lines import Range
-from addon.model import Run, Status
+from addon.model import Run
 from addon.parameters import Parameters
 
 # Bytes read at a time from the end of a log when its last lines are looked for, growing up to the second.
@@ -156,7 +156,7 @@ def _steps(run: Run, options: Options) -> list[int]:
     """The wanted steps' places, from 0."""
     steps = run.detail.steps
     if options.step is None:
-        return [place for place, step in enumerate(steps) if step.status is Status.FAILURE]
+        return [step.number - 1 for step in run.detail.failed_steps]
     if options.step > len(steps):
         names = ", ".join(f"{step.number} ({step.name})" for step in steps[:20]) or "none yet"
         raise NotFound(f"job {run.detail.index} ({run.detail.name}) has no step {options.step}; steps: {names}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from addon import bundle
+from addon import bundle, trace
 from addon.access import Caller
 from addon.bundle import JobLog
 from addon.errors import ApiError, Gone, NotFound
@@ -58,7 +57,7 @@ class LogService:
         return run, self._each(run, chosen, query.attempt, options)
 
     def _each(self, run: Run, chosen: list[int], attempt: int | None, options: Options) -> Iterator[JobLog]:
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        with trace.pool(SIDE_BY_SIDE) as pool:
             pages = [pool.submit(self._forgejo.run, run.repo, run.number, index) for index in chosen]
             try:
                 for page in pages:

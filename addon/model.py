@@ -79,27 +79,42 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobDetail:
-    """What only the job's own page shows; `attempts` is None where a version doesn't say."""
+    """What only the job's own page shows; `attempts` is None where a version doesn't say.
+
+    `step_lengths` are the log's lines by step, where they were counted: the steps' lines follow one another.
+    """
 
     index: int
     name: str
     steps: tuple[Step, ...]
     attempt: int | None
     attempts: tuple[Attempt, ...] | None
+    step_lengths: tuple[int, ...] | None = None
 
     @property
     def started(self) -> bool:
         """Whether a runner has taken the attempt that Forgejo shows: only then has it steps."""
         return bool(self.steps)
 
+    @property
+    def failed_steps(self) -> tuple[Step, ...]:
+        """What failed. "Complete job", the last step, bears the job's own status, so alone it says nothing else."""
+        failed = tuple(step for step in self.steps if step.status is Status.FAILURE)
+        return tuple(step for step in failed if step.number < len(self.steps)) or failed
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """An artifact of a run; `status` is Forgejo's: completed or expired."""
+    """An artifact of a run; `size` in bytes; `status` is Forgejo's: completed or expired."""
 
     name: str
     size: int
     status: str
+
+    @property
+    def expired(self) -> bool:
+        """Whether Forgejo has deleted what was uploaded."""
+        return self.status == "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +152,13 @@ class Run:
     detail: JobDetail
     artifacts: tuple[Artifact, ...] | None = None
     details: RunDetails = field(default_factory=RunDetails)
+    rerun_deletes_artifacts: bool = False
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether a job goes on, and the proxy's account may write. Before v14 Forgejo takes a run for done as soon as
+        its status is final; that a job which is done can be rerun tells the right there."""
+        return self.can_cancel or (not self.done and any(job.can_rerun for job in self.jobs))
 
     @property
     def done(self) -> bool:

@@ -1,4 +1,4 @@
-"""Forgejo's pages and view JSON, parsed. Pure functions; the only module that uses parsel.
+"""Forgejo's pages of a run and view JSON, parsed. Pure functions; only this module and `runlist` use parsel.
 
 Nothing is read from localized text: statuses come from enums and icon classes, names from attributes and paths.
 A page that lacks what every known version has raises UpstreamUnexpected, never an empty answer.
@@ -21,6 +21,7 @@ from addon.model import Artifact, Attempt, Job, JobDetail, Repo, Run, RunDetails
 
 RUN_PATH = re.compile(r"(?P<sub>/.*)?/(?P<owner>[^/]+)/(?P<name>[^/]+)/actions/runs/(?P<number>[0-9]+)(?P<rest>/.*)?")
 ATTEMPT_PATH = re.compile(r"/jobs/[0-9]+/attempt/([1-9][0-9]*)")
+ATTEMPT_IN_LINK = re.compile(r"/actions/runs/[0-9]+/jobs/[0-9]+/attempt/([1-9][0-9]{0,8})$")
 DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|µs|us|ns)")
 DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|ms|m|s|µs|us|ns))+")
 SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
@@ -73,26 +74,6 @@ def run_page(html: str) -> RunPage:
     )
 
 
-def first_run_in_list(html: str) -> RunLink | None:
-    """The newest run of a list page; None when the list is empty."""
-    page = Selector(html, type="html")
-    lists = page.css(".run-list")
-    if not lists:
-        if page.css(".empty-placeholder"):
-            return None
-        raise UpstreamUnexpected("Forgejo's Actions page has no .run-list")
-    # `>` is needed: since v16 a row nests further elements of list classes.
-    rows = lists[0].xpath("./*[contains(concat(' ', normalize-space(@class), ' '), ' flex-item ')]")
-    if not rows:
-        if lists[0].css(".empty-placeholder"):
-            return None
-        raise UpstreamUnexpected("Forgejo's .run-list has neither rows nor a placeholder")
-    hrefs = rows[0].css('.flex-item-main a[href*="/actions/runs/"]::attr(href)').getall()
-    if not hrefs:
-        raise UpstreamUnexpected("a row of Forgejo's .run-list links to no run")
-    return run_link(hrefs[0])
-
-
 def run(repo: Repo, number: int, job: int, page: RunPage, view: Mapping[str, Any]) -> Run:
     """The model of a run from its page and view JSON, `job` in detail.
 
@@ -125,13 +106,14 @@ def _run(repo: Repo, number: int, job: int, page: RunPage, state: Mapping[str, A
         finished=run["done"] is True,
         workflow_id=page.workflow_id,
         head_branch=commit["branch"]["name"] or None,
-        head_sha=_last_segment(commit["link"]),
-        actor=_last_segment(commit["pusher"]["link"]),
+        head_sha=last_segment(commit["link"]),
+        actor=last_segment(commit["pusher"]["link"]),
         can_rerun=run["canRerun"] is True,
         can_cancel=run["canCancel"] is True,
         jobs=jobs,
         detail=_detail(shown, current),
         artifacts=page.artifacts,
+        rerun_deletes_artifacts="description" in run,  # both came with v15
     )
 
 
@@ -171,6 +153,22 @@ def artifact_list(answer: Mapping[str, Any]) -> tuple[Artifact, ...]:
         raise UpstreamUnexpected("Forgejo's list of artifacts changed its fields") from None
 
 
+def new_attempt(answer: Mapping[str, Any]) -> int | None:
+    """The attempt that a rerun's answer points to; None before v13, whose answer is empty."""
+    link = answer.get("redirect") if isinstance(answer, dict) else None
+    match = ATTEMPT_IN_LINK.search(link) if isinstance(link, str) else None
+    return int(match[1]) if match else None
+
+
+def step_started(view: Mapping[str, Any]) -> datetime | None:
+    """When the only step whose log was asked for began; None if it didn't."""
+    try:
+        seconds = [int(step["started"]) for step in view["logs"]["stepsLog"] or ()]
+        return datetime.fromtimestamp(seconds[0], UTC) if seconds and seconds[0] > 0 else None
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise UpstreamUnexpected("Forgejo's view of a step lacks or changed a field") from None
+
+
 def run_details(run: Mapping[str, Any]) -> RunDetails:
     """Forgejo's API object of a run (v12 and later)."""
     try:
@@ -178,7 +176,8 @@ def run_details(run: Mapping[str, Any]) -> RunDetails:
         nanoseconds = run.get("duration", 0)
         return RunDetails(
             id=int(run["id"]),
-            event=run["event"] or None,
+            # The workflow's word. `event` is empty for a schedule or a dispatch.
+            event=run["trigger_event"] or run["event"] or None,
             actor=(run["trigger_user"] or {}).get("login"),
             created_at=time(run["created"]),
             updated_at=time(run["updated"]),
@@ -227,7 +226,8 @@ def _text(value: object) -> str:
     return value
 
 
-def _last_segment(link: str | None) -> str | None:
+def last_segment(link: str | None) -> str | None:
+    """The last part of a link's path, decoded; None for nothing."""
     return unquote((link or "").rstrip("/").rpartition("/")[2]) or None
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from addon.errors import BadRequest
 from addon.model import Status
+from addon.settings import MOST_WAIT
 
 # Parameters that are credentials: Forgejo's API takes them on every path.
 CREDENTIALS = frozenset({"token", "access_token", "sudo"})
@@ -23,7 +24,6 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 SHA = re.compile(r"[0-9a-f]{7,64}")
 MOST_FIELDS = 32
 MOST_LINES = 1_000_000
-MOST_WAIT = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

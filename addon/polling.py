@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from addon.errors import ApiError
+from addon.errors import ApiError, InternalError, unexpected
 
 # Seconds between two looks, at least and at most.
 FAST, SLOW = 0.4, 2.0
@@ -98,6 +98,9 @@ class _Poller[T]:
             value = self._look(before.value)
         except ApiError as error:
             sight = Sight(before.number + 1, before.value, error)
+        except Exception as error:  # a poller that died in silence would be waited for without end
+            unexpected(error)
+            sight = Sight(before.number + 1, before.value, InternalError())
         else:
             if before.error is None and before.number and value == before.value:
                 return False

@@ -12,29 +12,29 @@ import json
 import logging
 import sys
 import time
+import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mitmproxy import ctx, exceptions, http, tcp
 from mitmproxy.addonmanager import Loader
 
-from addon import __version__, forwarded, lean, redact, routes, settings
+from addon import __version__, flows, forwarded, journal, lean, redact, routes, settings, trace
+from addon.flows import ARRIVED_HEADER, SECRET_HEADER
 from addon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
-SECRET_HEADER = "X-Actions-Secret"
-ARRIVED_HEADER = "X-Actions-Arrived"
 # The net in mitm.yaml blocks every extension path without it. A client can't set it.
 HANDLED = "actions-extension"
-# Shown by mitmweb.
-MARK = ":rocket:"
-PASSED_MARK = ":arrow_right:"
+# How long a stop waits for requests under way.
 DRAIN_SECONDS = 5.0
 # How long a request waits for an application that is being started.
 START_SECONDS = 5.0
 PAUSE = 0.05
 # Answers that another one follows. mitmproxy takes them for the whole; 101 is one.
 INTERIM = frozenset({100, *range(102, 200)})
+_RESTART = "the Actions extension's options change by a restart only, but for actions_web_flows"
 # The largest request body that is read before an answer made here.
 MOST_BODY = 65536
 
@@ -45,9 +45,11 @@ class ActionsExtension:
     def __init__(self) -> None:
         self._supervisor: Supervisor | None = None
         self._settings: settings.Settings | None = None
-        self._in_flight: set[str] = set()
         self._trusted: Sequence[forwarded.Network] = ()
         self._frozen: frozenset[str] = frozenset()
+        self._in_flight: weakref.WeakSet[http.HTTPFlow] = weakref.WeakSet()
+        self._kept = flows.Bound()
+        self._shown = False
 
     def load(self, loader: Loader) -> None:
         """Declares the options, all as text."""
@@ -63,8 +65,11 @@ class ActionsExtension:
             parsed = settings.parse(ctx.options.mode, own)
         except ValueError as error:
             raise exceptions.OptionsError(str(error)) from None  # type: ignore[no-untyped-call]
-        if self._supervisor is not None and parsed != self._settings:  # changed in mitmweb; the application has the old
-            raise exceptions.OptionsError("the Actions extension's options change by a restart only")  # type: ignore[no-untyped-call]
+        before = self._settings
+        # What was changed in mitmweb the application doesn't know; the number of flows doesn't concern it.
+        if self._supervisor is not None and before and replace(parsed, web_flows=before.web_flows) != before:
+            raise exceptions.OptionsError(_RESTART)  # type: ignore[no-untyped-call]
+        self._shown = flows.wanted()
         self._settings = parsed
         self._trusted = forwarded.networks(parsed.trusted_proxies)
 
@@ -83,9 +88,12 @@ class ActionsExtension:
             print(f"mitmweb: {web}", file=sys.stderr, flush=True)
 
     async def done(self) -> None:
-        """Lets requests in flight finish, within a limit, and ends the application."""
+        """Listens no more, lets requests under way finish, within a limit, and ends the application."""
+        ctx.options.update(server=False)  # type: ignore[no-untyped-call]
+        if self._supervisor is not None:
+            self._supervisor.drain()
         for _ in range(int(DRAIN_SECONDS / PAUSE)):
-            if not self._in_flight:
+            if not any(flow.live for flow in self._in_flight):
                 break
             await asyncio.sleep(PAUSE)
         if self._supervisor is not None:
@@ -95,12 +103,15 @@ class ActionsExtension:
         """Readdresses an extension request; streams the body of any other."""
         if flow.response or flow.error or not flow.live:
             return
+        self._in_flight.add(flow)
         collisions = self._settings.collisions if self._settings else "extension"
-        if routes.is_ours(flow.request.path, collisions):
+        # Unknown means that it goes through: Forgejo then answers as if there were no proxy.
+        lists_runs = self._supervisor is None or self._supervisor.lists_runs is not False
+        if routes.is_ours(flow.request.path, collisions, lists_runs):
             await self._take(flow)
         else:
             if routes.is_ours(flow.request.path):
-                flow.marked = PASSED_MARK
+                flow.marked = flows.PASSED_MARK
             flow.request.stream = True
             forwarded.rewrite(flow, self._trusted)
         flow.metadata[HANDLED] = "handled"
@@ -111,6 +122,10 @@ class ActionsExtension:
             _refuse_interim(flow.response)
         elif flow.response is not None:
             flow.response.stream = True
+            if flow.marked == flows.MARK:
+                flows.answered(flow)
+            elif flow.response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                self._in_flight.discard(flow)  # it has no end to wait for; the extension's own end when they are told
         redact.request(flow)
 
     def tcp_message(self, flow: tcp.TCPFlow) -> None:
@@ -126,18 +141,24 @@ class ActionsExtension:
         self._ended(flow)
 
     def _ended(self, flow: http.HTTPFlow) -> None:
-        self._in_flight.discard(flow.id)
+        if flow.error and flow.marked == flows.MARK:
+            flows.restore(flow)
         redact.request(flow)  # also of one that was too malformed to be sent
         redact.response(flow)
+        if self._settings is not None:
+            self._kept.finished(flow, self._settings.web_flows)
 
     async def _take(self, flow: http.HTTPFlow) -> None:
         """Gives the request to the application, or an error: never to Forgejo."""
         flow.response = _unavailable(flow.request.method)
+        arrived = time.monotonic()
         if await self._readdress(flow):
             _drop_body(flow.request)
             flow.response = None
-        elif _is_large(flow.request):  # mitmproxy would want to stream it, and can't beside an answer: it would hang
+            return
+        if _is_large(flow.request):  # mitmproxy would want to stream it, and can't beside an answer: it would hang
             flow.kill()  # type: ignore[no-untyped-call]
+        self._tell_refusal(flow.request, (time.monotonic() - arrived) * 1000)
 
     async def _readdress(self, flow: http.HTTPFlow) -> bool:
         """Sends the request to the application, with its target and Host as they came. False if there is none."""
@@ -150,10 +171,15 @@ class ActionsExtension:
         request.headers.set_all("Host", host[:1] or [f"{address[0]}:{address[1]}"])
         request.headers[SECRET_HEADER] = self._supervisor.secret
         request.headers[ARRIVED_HEADER] = repr(time.monotonic())
-        flow.marked = MARK
-        flow.comment = "answered by the Actions extension"
-        self._in_flight.add(flow.id)
+        flows.begin(flow, self._shown)
         return True
+
+    def _tell_refusal(self, request: http.Request, milliseconds: float) -> None:
+        """The line in the log of a request that never came to the application, which writes the others."""
+        mode = self._settings.log if self._settings else "text"
+        if mode != "off":
+            entry = journal.Entry(request.method, request.path, 503, milliseconds, 0, True, trace.Trace())
+            print(entry.as_json() if mode == "json" else entry.text(), file=sys.stderr, flush=True)
 
     async def _application(self) -> tuple[str, int] | None:
         """Where the application listens; waits a little for one that is being started."""

@@ -1,6 +1,6 @@
 """Takes credentials out of flows: what mitmweb shows and what is saved is a record of requests, not a bunch of keys.
 
-Only ever called for what has been sent already: both ends got every byte.
+A request, and an answer that is streamed, has been sent when it comes here. An answer without a body has not.
 """
 
 from __future__ import annotations
@@ -33,9 +33,30 @@ def request(flow: http.HTTPFlow) -> None:
 
 
 def response(flow: http.HTTPFlow) -> None:
-    """The sessions that an answer begins."""
-    if flow.response is not None:
+    """The sessions that an answer begins. The client gets them all the same."""
+    if flow.response is None:
+        return
+    if flow.response.raw_content is None:  # streamed, so it has been sent
         _redact(flow.response.headers)
+    else:
+        flow.response.headers = Unsent(flow.response.headers)
+
+
+class Unsent(http.Headers):
+    """Headers without credentials for whoever looks at or saves them. Their bytes, once, are what came.
+
+    mitmproxy streams no answer without a body, a sign-in's redirect for one: it calls the last hook first, and then
+    takes the bytes for the client. (That is HTTP/1; `mitm.yaml` turns HTTP/2 off.)
+    """
+
+    def __init__(self, headers: http.Headers) -> None:
+        super().__init__(headers.fields)
+        _redact(self)
+        self._wire: bytes | None = bytes(headers)
+
+    def __bytes__(self) -> bytes:
+        wire, self._wire = self._wire, None
+        return super().__bytes__() if wire is None else wire
 
 
 def target(path: str) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from flask import Request, Response, request
 
 from addon import render
 from addon.access import HEADERS, PARAMETERS, Caller
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 # Names in a message come from workflows, and may be of any length.
 MOST_MESSAGE = 2000
@@ -28,6 +32,26 @@ def links() -> render.Links:
     """URLs in an answer point to where the client came: the host that it asked, by the scheme it used in front."""
     scheme = "https" if request.headers.get("X-Forwarded-Proto", "").lower() == "https" else "http"
     return render.Links(f"{scheme}://{request.host}")
+
+
+class Prompt(Response):
+    """One whose head is sent at once: its body may be long in coming."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Starts the response and writes nothing, which a WSGI server must not hold back."""
+
+        def started(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+            write = start_response(status, headers, *error)
+            write(b"")
+            return write
+
+        return super().__call__(environ, started)
+
+
+def client_left() -> Callable[[], bool]:
+    """Tells of the present request, whenever called, whether its client has gone."""
+    left: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
+    return left
 
 
 def as_json(value: object, status: int = 200) -> Response:

@@ -17,7 +17,9 @@ from addon.errors import BadRequest, MethodNotAllowed, NotFound
 from addon.model import Repo
 from addon.parameters import NUMBER, Parameters, shown
 
-Action = Literal["info", "jobs", "logs", "summary", "rerun"]
+Action = Literal[
+    "info", "jobs", "job", "logs", "summary", "rerun", "cancel", "artifacts", "artifact", "attempts", "runs"
+]
 READ, WRITE = "GET, HEAD", "POST"
 
 
@@ -35,18 +37,31 @@ PREFIX = ("api", "v1", "repos")
 OWN = ("api", "v1", "actions-extensions")
 BY_NUMBER = "by-number"
 ONE_JOB = frozenset({"job", "attempt"})
-SELECTING = frozenset({"workflow_id"})
+SELECTING = frozenset({"workflow_id", "branch", "event", "status", "actor", "head_sha"})
+WAITING = frozenset({"wait", "wait_for"})
 LOG = frozenset({"follow", "tail", "step", "failed_steps", "timestamps", "ansi", "format"})
 ROUTES: Mapping[Action, Route] = {
-    "info": Route(READ, SELECTING),
-    "jobs": Route(READ, SELECTING | ONE_JOB, colliding=True),
+    "info": Route(READ, SELECTING | WAITING),
+    "jobs": Route(READ, SELECTING | ONE_JOB | WAITING | {"steps"}, colliding=True),
     "logs": Route(READ, SELECTING | ONE_JOB | LOG, colliding=True),
-    "summary": Route(READ, SELECTING),
-    "rerun": Route(WRITE, SELECTING | {"job"}),
+    "summary": Route(READ, SELECTING | WAITING | {"lines"}),
+    "rerun": Route(WRITE, SELECTING | {"job", "dry_run", "keep_artifacts"}),
+    "cancel": Route(WRITE, SELECTING | {"dry_run"}, colliding=True),
+    "attempts": Route(READ, SELECTING | {"job"}),
+    "artifacts": Route(READ, SELECTING, colliding=True),
+    # Below paths of Forgejo's own, so whoever answers those answers these: {x} must not be an id in the one and a
+    # number in the other.
+    "artifact": Route(READ, SELECTING, colliding=True),
+    "job": Route(READ, SELECTING | WAITING | {"attempt"}, colliding=True),
+    "runs": Route(READ, SELECTING | {"page", "limit"}),
 }
 COLLISIONS_SINCE = 16
+# Actions of one thing, whose name or index follows that of the action for all.
+ONE_OF: Mapping[str, Action] = {"jobs": "job", "artifacts": "artifact"}
+# How many parts of a path are caught. An artifact's name with a slash that should have been encoded is told so.
+MOST_PARTS = {"jobs": 2, "artifacts": 99}
 # Actions whose name stands in the path, after the run.
-NAMED: Mapping[str, Action] = {str(name): name for name in ROUTES if name != "info"}
+NAMED: Mapping[str, Action] = {str(name): name for name in ROUTES if name not in ("info", "runs", *ONE_OF.values())}
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 # Forgejo's pages take these off a repository's name and its API doesn't: one would be asked for, another be shown.
 ENDINGS = (".git", ".rss", ".atom", ".wiki")
@@ -59,25 +74,35 @@ class Query(Parameters):
     action: Action
     repo: Repo
     run: int | None
+    artifact: str | None = None
 
     def __str__(self) -> str:
         return f"{self.repo} runs/{self.run or 'latest'} {self.action}"
 
 
-def is_ours(target: str, collisions: str = "extension") -> bool:
-    """Whether a raw request target (origin or absolute form) belongs to the extension. Never raises."""
-    segments = _segments(target)
-    if tuple(segments[:3]) == OWN:
+def is_ours(target: str, collisions: str = "extension", lists_runs: bool = True) -> bool:
+    """Whether a raw request target (origin or absolute form) belongs to the extension. Never raises.
+
+    `lists_runs` says whether the list of runs is Forgejo's own (v12 and later).
+    """
+    if is_own(target):
         return True
-    tail = _tail(segments)
+    tail = _tail(_segments(target))
     if tail is None:
         return False
+    if not tail:
+        return not lists_runs
     run, rest = tail[0], tail[1:]
     if run in ("latest", BY_NUMBER):
         return True
-    if len(rest) != 1 or rest[0] not in NAMED:
+    if not rest or rest[0] not in NAMED or len(rest) > MOST_PARTS.get(rest[0], 1):
         return False
     return not (collisions == "native" and ROUTES[NAMED[rest[0]]].colliding)
+
+
+def is_own(target: str) -> bool:
+    """Whether it is one of the extension's pages about itself."""
+    return tuple(_segments(target)[:3]) == OWN
 
 
 def own_page(method: str, target: str) -> str | None:
@@ -100,36 +125,46 @@ def parse(method: str, target: str) -> Query:
     if tail is None:
         raise NotFound("not a path of the Actions extension")
     owner, name = segments[3], segments[4]
-    run, action = _run_and_action(tail)
+    run, action, job = _meaning(tail)
     route = ROUTES[action]
     if method not in route.methods.split(", "):
         raise MethodNotAllowed(method, route.methods)
     given = parameters.parse(target, route.parameters, action)
     values = {name: getattr(given, name) for name in route.parameters}
+    if job is not None:
+        values["job"] = parameters.job("job", job)
     return Query(
         action=action,
         repo=Repo(_name("owner", owner), _repository(name)),
-        run=None if run == "latest" else _number(run),
+        run=None if run in ("", "latest") else _number(run),
+        artifact=_artifact(target) if action == "artifact" else None,
         **values,
     )
 
 
 def _segments(target: str) -> list[str]:
     """Decoded path segments; empty ones are dropped, as Forgejo drops them."""
+    return [unquote(segment, errors="replace") for segment in _raw_segments(target)]
+
+
+def _raw_segments(target: str) -> list[str]:
     if not target.startswith("/"):
         target = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "", target)
     path = re.split(r"[?#]", target, maxsplit=1)[0]
-    return [unquote(segment, errors="replace") for segment in path.split("/") if segment]
+    return [segment for segment in path.split("/") if segment]
 
 
 def _tail(segments: Sequence[str]) -> Sequence[str] | None:
-    """What follows `…/actions/runs/`, when there is anything."""
-    if len(segments) < 8 or tuple(segments[:3]) != PREFIX or tuple(segments[5:7]) != ("actions", "runs"):
+    """What follows `…/actions/runs`; None for other paths."""
+    if len(segments) < 7 or tuple(segments[:3]) != PREFIX or tuple(segments[5:7]) != ("actions", "runs"):
         return None
     return segments[7:]
 
 
-def _run_and_action(tail: Sequence[str]) -> tuple[str, Action]:
+def _meaning(tail: Sequence[str]) -> tuple[str, Action, str | None]:
+    """The run (empty for the list), the action, and the job that the path names."""
+    if not tail:
+        return "", "runs", None
     rest = list(tail)
     if rest[0] == BY_NUMBER:
         rest = rest[1:]
@@ -137,10 +172,14 @@ def _run_and_action(tail: Sequence[str]) -> tuple[str, Action]:
             raise BadRequest("a run number must follow by-number/")
     run, names = rest[0], rest[1:]
     if not names:
-        return run, "info"
+        return run, "info", None
+    if len(names) > 2 and names[0] == "artifacts":
+        raise BadRequest("an artifact's name is one part of the path: write a slash in it as %2F")
+    if len(names) == 2 and names[0] in ONE_OF:
+        return run, ONE_OF[names[0]], names[1] if names[0] == "jobs" else None
     if len(names) > 1 or names[0] not in NAMED:
         raise NotFound(f"no such extension path; after runs/{{run}}/ comes one of: {', '.join(NAMED)}")
-    return run, NAMED[names[0]]
+    return run, NAMED[names[0]], None
 
 
 def _name(what: str, text: str) -> str:
@@ -153,6 +192,20 @@ def _repository(text: str) -> str:
     if text.lower().endswith(ENDINGS):
         raise BadRequest(f"not a name that a repository can have: {shown(text)}")
     return _name("repository", text)
+
+
+def _artifact(target: str) -> str:
+    """The artifact's name: the last part of the path, exactly. It may hold nearly anything, percent-encoded."""
+    raw = _raw_segments(target)[-1]
+    try:
+        name = unquote(raw, errors="strict")
+    except UnicodeDecodeError:
+        name = ""
+    if not raw.isascii() or not name or "\x00" in name or len(name) > 255:
+        raise BadRequest("an artifact's name is percent-encoded UTF-8, of at most 255 characters, without a NUL")
+    if name in (".", ".."):
+        raise BadRequest(f"an artifact named {name!r} can't be had: no URL of Forgejo's can hold that name")
+    return name
 
 
 def _number(text: str) -> int:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from addon import trace
 from addon.access import Access, Caller, Grant
-from addon.errors import BadRequest, Conflict, NotFound
+from addon.artifacts import Artifacts
+from addon.changes import Changes
+from addon.errors import BadRequest, Gone, NotFound, RunNotFound, UpstreamUnexpected
+from addon.explain import Explainer, Explanation
 from addon.followservice import FollowLimits, FollowService
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs
+from addon.listing import Lister, Listing
 from addon.logservice import LogService
-from addon.model import Artifact, Job, JobDetail, Run, RunDetails, Status
+from addon.model import JobDetail, Run, RunDetails
 from addon.parameters import NEWEST
+from addon.rest import Rest
 from addon.routes import Query
+from addon.selecting import DEFAULT_READING, Reading, Selecting
+from addon.waiting import Left, Waiting
+from addon.whichjob import job_index
 
-# How often a rerun's effect is looked for; Forgejo writes it before it answers, so the first look should do.
-LOOKS, PAUSE = 3, 0.2
 SIDE_BY_SIDE = 4
+# Jobs whose pages one request may ask for, and bytes of a log whose lines it may count.
+MOST_JOBS, MOST_COUNTED = 100, 16 << 20
 
 
 @dataclass(slots=True)
@@ -43,95 +52,155 @@ class Service:
     """What callers can ask of one Forgejo."""
 
     def __init__(
-        self, access: Access, forgejo: Forgejo, logs: JobLogs, default_attempt: str, limits: FollowLimits
-    ) -> None:
+        self, access: Access, forgejo: Forgejo, logs: JobLogs, artifacts: Artifacts, rest: Rest, selecting: Selecting,
+        waiting: Waiting, default_attempt: str, limits: FollowLimits,
+    ) -> None:  # fmt: skip
         """`default_attempt` is `1` or `latest`."""
         self._access = access
         self._forgejo = forgejo
+        self._rest, self._selecting, self._waiting = rest, selecting, waiting
+        self._lister = Lister(access, rest, forgejo)
+        self._job_logs = logs
         self.logs = LogService(self, forgejo, logs)
+        self.artifacts = artifacts
+        self.changes = Changes(forgejo, artifacts)
+        self._explainer = Explainer(forgejo, logs, artifacts)
         self.following = FollowService(self, access, forgejo, logs, self.logs.reader, limits)
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
-    def info(self, query: Query, caller: Caller, timings: Timings) -> Run:
-        """The run, with what the REST API adds."""
-        grant = self._may_read(query, caller, timings, detail=True)
-        with timings.part("forgejo"):
-            run = self._run(query, grant)
-        return self._with_details(run, grant, caller, timings)
+    def info(self, query: Query, caller: Caller, timings: Timings, left: Left) -> Run:
+        """The run, with what the REST API adds. `left` tells whether the client has gone, while it waits."""
+        run, grant = self._watched(query, caller, timings, left, detail=True)
+        return self._with_details(run, grant, timings)
 
-    def jobs(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, Mapping[int, JobDetail], int | None]:
-        """The run's jobs, the details of the asked one, and its index (None when all were asked for)."""
+    def jobs(
+        self, query: Query, caller: Caller, timings: Timings, left: Left
+    ) -> tuple[Run, Mapping[int, JobDetail], int | None]:
+        """The run's jobs, the details that were asked for, and the index of the only one (None when all are meant)."""
+        if query.job is not None:
+            run = self.job(query, caller, timings, left)
+            return run, {run.detail.index: run.detail}, run.detail.index
+        if query.attempt is not None:
+            raise BadRequest("attempt needs job: each job has attempts of its own")
+        run, _ = self._watched(query, caller, timings, left)
+        with timings.part("forgejo"):
+            return run, self._details(run, (job.index for job in run.jobs)) if query.steps else {}, None
+
+    def job(self, query: Query, caller: Caller, timings: Timings, left: Left) -> Run:
+        """The run with one job in detail, its steps' log lines counted."""
+        run, _ = self._watched(query, caller, timings, left)
+        with timings.part("forgejo"):
+            run = self._with_job(run, query.job or 0, query.attempt or NEWEST)
+            return replace(run, detail=replace(run.detail, step_lengths=self._step_lengths(run)))
+
+    def attempts(
+        self, query: Query, caller: Caller, timings: Timings
+    ) -> tuple[Run, Mapping[int, JobDetail], int | None]:
+        """Like `jobs`, of a version that numbers attempts. Raises NotFound for one that doesn't."""
+        run = self.run_of(query, caller, timings)
+        if run.detail.attempts is None:
+            raise NotFound("this Forgejo (before v13) does not tell a job's attempts; it shows the newest only")
+        only = None if query.job is None else job_index(run, query.job)
+        with timings.part("forgejo"):
+            wanted = [only] if only is not None else [job.index for job in run.jobs]
+            return run, self._details(run, wanted), only
+
+    def runs(self, query: Query, caller: Caller, timings: Timings) -> Listing:
+        """A page of the repository's runs, for a Forgejo that has no such list in its API."""
         grant = self._may_read(query, caller, timings)
         with timings.part("forgejo"):
-            if query.job is None:
-                if query.attempt is not None:
-                    raise BadRequest("attempt needs job: each job has attempts of its own")
-                return self._run(query, grant), {}, None
-            run = self._with_job(self._run(query, grant), query.job, query.attempt or NEWEST)
-        return run, {run.detail.index: run.detail}, run.detail.index
+            return self._lister.runs(query, grant)
 
-    def summary(
-        self, query: Query, caller: Caller, timings: Timings
-    ) -> tuple[Run, Mapping[int, JobDetail], Iterable[Artifact]]:
-        """The run, the details of its failed jobs, and its artifacts."""
-        grant = self._may_read(query, caller, timings, detail=True)
+    def explained(self, missing: RunNotFound, query: Query, caller: Caller) -> NotFound:
+        """The same error; with a hint when the number is a run's database id, and the caller may see that run."""
+        if missing.number is None or missing.number != query.run:
+            return missing
+        number = self._rest.number_of(self._access.read(caller, query.repo), missing.number)
+        if number is None:
+            return missing
+        return NotFound(
+            f"no run {query.run}: this path takes the run number seen in the web page's URL, and {query.run} is the "
+            f"database id of run {number}; ask for runs/{number}"
+        )
+
+    def summary(self, query: Query, caller: Caller, timings: Timings, left: Left) -> Explanation:
+        """The run, why it failed, and its artifacts."""
+        run, grant = self._watched(query, caller, timings, left, detail=True)
         with timings.part("forgejo"):
-            run = self._run(query, grant)
-            failed = [job.index for job in run.jobs if job.status is Status.FAILURE]
-            with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-                artifacts = pool.submit(self._forgejo.artifacts, run)
-                pages = list(pool.map(lambda job: self._forgejo.run(run.repo, run.number, job), failed))
-            details = {page.detail.index: page.detail for page in pages}
-            found = artifacts.result()
-        return self._with_details(run, grant, caller, timings), details, found
+            found = self._explainer.explain(run, query.lines)
+        return replace(found, run=self._with_details(found.run, grant, timings))
 
-    def run_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
+    def run_of(self, query: Query, caller: Caller, timings: Timings, reading: Reading = DEFAULT_READING) -> Run:
         """The run, for a caller who may read it."""
         grant = self._may_read(query, caller, timings)
         with timings.part("forgejo"):
-            return self._run(query, grant)
+            return self._selecting.run(query, grant, reading)
 
     def job_of(self, query: Query, caller: Caller, timings: Timings) -> Run:
         """The run with one job in detail, the first if none is named, at the asked attempt or the default one."""
-        run = self.run_of(query, caller, timings)
+        first = query.attempt == 1 or (query.attempt is None and self._default_attempt == 1)
+        run = self.run_of(query, caller, timings, Reading(first))
         with timings.part("forgejo"):
             return self._with_job(run, query.job or 0, self._attempt(query, run))
 
-    def rerun(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, int | None]:
-        """Reruns the run, or one job, and makes sure that it happened: the state afterwards, and the job's index.
-
-        Raises Conflict when it can't be rerun now, or Forgejo said yes and did nothing.
-        """
+    def run_to_change(self, query: Query, caller: Caller, timings: Timings) -> Run:
+        """The run, for a caller who may start and stop runs here."""
         with timings.part("access"):
             grant = self._access.write(caller, query.repo)
         with timings.part("forgejo"):
-            run = self._run(query, grant)
-            job = None if query.job is None else _job_index(run, query.job)
-            _check_rerun(run, job)
-            self._forgejo.rerun(run, job)
-            return self._moving(run, job), job
+            return self._selecting.run(query, grant)
+
+    def login(self, caller: Caller) -> str | None:
+        """Who asks, where Forgejo tells it: for the record of who changed something."""
+        return self._access.login(caller)
 
     def _may_read(self, query: Query, caller: Caller, timings: Timings, detail: bool = False) -> Grant:
         with timings.part("access"):
             return self._access.read(caller, query.repo, query.run if detail else None)
 
-    def _run(self, query: Query, grant: Grant) -> Run:
-        """The run that was asked for: by number, or the newest (of a workflow)."""
-        number = query.run or self._latest(query, grant)
-        job = query.job if isinstance(query.job, int) and query.action != "rerun" else 0
-        run = self._forgejo.run(grant.repo, number, job)
-        if query.workflow_id is not None and run.workflow_id != query.workflow_id:
-            raise NotFound(f"run {number} is of workflow {run.workflow_id}, not of {query.workflow_id}")
-        return run
+    def _watched(
+        self, query: Query, caller: Caller, timings: Timings, left: Left, detail: bool = False
+    ) -> tuple[Run, Grant]:
+        """The run, waited for if that was asked. Who has waited is granted access anew, and gets new details."""
+        self._waiting.check(query)
+        grant = self._may_read(query, caller, timings, detail)
+        told: list[Future[RunDetails]] = []
+        with trace.pool(1) as pool, timings.part("wait" if query.wait else "forgejo"):
+            ask: Callable[[int], object] = lambda number: told.append(pool.submit(self._told, grant, number))  # noqa: E731
+            first_will_do = query.job is None and not query.steps
+            reading = Reading(first_will_do, ask) if detail and grant.details is None else Reading(first_will_do)
+            run, waited = self._waiting.run(query, grant, left, reading)
+        if waited:
+            with timings.part("access"):
+                return run, self._access.read(caller, run.repo, run.number if detail else None)
+        return run, replace(grant, details=told[0].result()) if told else grant
 
-    def _latest(self, query: Query, grant: Grant) -> int:
-        if query.workflow_id is None:
-            return self._forgejo.latest(grant.repo)
-        return self._forgejo.latest_of_workflow(grant.repo, query.workflow_id)
+    def _details(self, run: Run, jobs: Iterable[int]) -> Mapping[int, JobDetail]:
+        """These jobs' own pages, read side by side."""
+        wanted = list(jobs)
+        if len(wanted) > MOST_JOBS:
+            raise BadRequest(f"run {run.number} has {len(wanted)} jobs, more than {MOST_JOBS}; ask for one by job=")
+        with trace.pool(SIDE_BY_SIDE) as pool:
+            pages = pool.map(lambda job: self._forgejo.run(run.repo, run.number, job).detail, wanted)
+            return {detail.index: detail for detail in pages}
+
+    def _step_lengths(self, run: Run) -> tuple[int, ...] | None:
+        """How many lines of the log each step has; None without a log, or for one too large to be counted."""
+        if not run.detail.started:
+            return None
+        try:
+            log = self._job_logs.open(run, "HEAD")
+            if log.body is not None:
+                log.body.close()
+            if int(log.headers.get("content-length", "0")) > MOST_COUNTED:
+                return None
+            return self._job_logs.step_lengths(run)
+        except (NotFound, Gone, UpstreamUnexpected):
+            return None
 
     def _with_job(self, run: Run, job: int | str, attempt: int) -> Run:
         """The run with the asked job and attempt in detail; attempt 0 is the newest."""
-        index = _job_index(run, job)
+        index = job_index(run, job)
         if index == run.detail.index and attempt in (NEWEST, run.detail.attempt):
             return run
         return self._forgejo.run(run.repo, run.number, index, attempt or None)
@@ -142,61 +211,13 @@ class Service:
             return query.attempt
         return NEWEST if run.detail.attempts is None else self._default_attempt
 
-    def _with_details(self, run: Run, grant: Grant, caller: Caller, timings: Timings) -> Run:
+    def _with_details(self, run: Run, grant: Grant, timings: Timings) -> Run:
         """Adds event and times: from the grant's answer, or another question with the caller's credentials."""
         with timings.part("access"):
-            if grant.details is not None:
-                details = grant.details
-            elif grant.listed:
-                details = self._access.read(caller, run.repo, run.number).details or RunDetails()
-            else:
-                details = RunDetails(event=self._access.event(caller, run.repo, run.number))
-        return replace(run, details=details)
+            return replace(run, details=grant.details or self._told(grant, run.number))
 
-    def _moving(self, before: Run, job: int | None) -> Run:
-        """The run after a rerun; Conflict when nothing has changed."""
-        for look in range(LOOKS):
-            if look:
-                time.sleep(PAUSE)
-            after = self._forgejo.run(before.repo, before.number, job or 0)
-            if _changed(before, after, job):
-                return after
-        raise Conflict("Forgejo accepted the rerun but nothing was rerun")
-
-
-def _job_index(run: Run, job: int | str) -> int:
-    """The index of a job given by index or exact name. Raises NotFound, or BadRequest for an ambiguous name."""
-    if isinstance(job, int):
-        if job >= len(run.jobs):
-            raise NotFound(f"run {run.number} has no job {job}; it has {len(run.jobs)}, counted from 0")
-        return job
-    found = [each.index for each in run.jobs if each.name == job]
-    if not found:
-        raise NotFound(f"run {run.number} has no job named {job!r}; it has: {_names(run.jobs)}")
-    if len(found) > 1:
-        raise BadRequest(f"several jobs are named {job!r}; give one of these indexes: {', '.join(map(str, found))}")
-    return found[0]
-
-
-def _names(jobs: Iterable[Job], limit: int = 20) -> str:
-    names = [repr(job.name) for job in jobs]
-    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
-
-
-def _check_rerun(run: Run, job: int | None) -> None:
-    """Refuses what older versions would answer with 200 and not do."""
-    if job is None and not run.done:
-        raise Conflict(f"run {run.number} is not done ({run.status}); a run can be rerun when all its jobs are done")
-    if job is not None and not run.jobs[job].status.done:
-        raise Conflict(f"job {job} ({run.jobs[job].name}) is not done ({run.jobs[job].status})")
-
-
-def _changed(before: Run, after: Run, job: int | None) -> bool:
-    if job is None:
-        if not after.done:
-            return True
-    elif not after.jobs[job].status.done:
-        return True
-    return before.detail.index == after.detail.index and len(after.detail.attempts or ()) > len(
-        before.detail.attempts or ()
-    )
+    def _told(self, grant: Grant, number: int) -> RunDetails:
+        """What the REST API tells of a run."""
+        if grant.listed:
+            return self._access.read(grant.caller, grant.repo, number).details or RunDetails()
+        return RunDetails(event=self._rest.event(grant, number))

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PREFIX = "actions_"
+MOST_WAIT = 3600
 # name: (default, help)
 OPTIONS: dict[str, tuple[str, str]] = {
     "actions_default_attempt": ("1", "Which attempt's log is served when none is asked for: 1 or latest."),
@@ -19,9 +20,10 @@ OPTIONS: dict[str, tuple[str, str]] = {
         "Who answers runs/{x}/jobs and runs/{x}/logs, which Forgejo has itself since v16, where {x} is a database id: "
         "extension ({x} is a run number) or native (Forgejo).",
     ),
+    "actions_max_wait": ("300", "The longest wait that a request may ask for, in seconds."),
     "actions_timeout": ("30", "Seconds that one request to Forgejo may take."),
     "actions_followers": ("256", "Clients that follow a log at once."),
-    "actions_recheck": ("50", "Seconds after which a follower's access is asked for again."),
+    "actions_recheck": ("50", "Seconds after which the access of who follows or waits is asked for again."),
     "actions_threads": ("64", "Requests to Forgejo at once; as many logs are read beside them."),
     "actions_trusted_proxies": (
         "127.0.0.0/8, ::1/128",
@@ -31,6 +33,12 @@ OPTIONS: dict[str, tuple[str, str]] = {
         "true",
         "Whether mitmdump goes without those of mitmproxy's own add-ons that have nothing to do: true or false.",
     ),
+    "actions_log": (
+        "text",
+        "A line for each extension request: text, json, or off. Reruns and cancels are logged also when off.",
+    ),
+    "actions_metrics": ("false", "Whether /api/v1/actions-extensions/metrics shows counters: true or false."),
+    "actions_web_flows": ("1000", "How many finished requests mitmweb keeps; the oldest go."),
 }
 
 
@@ -41,12 +49,16 @@ class Settings:
     upstream: str
     default_attempt: str = "1"
     collisions: str = "extension"
+    max_wait: int = 300
     timeout: float = 30.0
     threads: int = 64
     followers: int = 256
     recheck: float = 50.0
     lean: bool = True
     trusted_proxies: str = "127.0.0.0/8, ::1/128"
+    log: str = "text"
+    metrics: bool = False
+    web_flows: int = 1000
 
     def to_json(self) -> dict[str, Any]:
         """For the application's start line."""
@@ -64,12 +76,16 @@ def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
         upstream=upstream(modes),
         default_attempt=_one_of("actions_default_attempt", options, ("1", "latest")),
         collisions=_one_of("actions_collisions", options, ("extension", "native")),
+        max_wait=int(_number("actions_max_wait", options, 1, MOST_WAIT)),
         timeout=_number("actions_timeout", options, 1, 3600),
         threads=int(_number("actions_threads", options, 4, 1000)),
         followers=int(_number("actions_followers", options, 1, 4000)),
         recheck=_number("actions_recheck", options, 1, 60),
         lean=_one_of("actions_lean", options, ("true", "false")) == "true",
         trusted_proxies=_networks("actions_trusted_proxies", options),
+        log=_one_of("actions_log", options, ("text", "json", "off")),
+        metrics=_one_of("actions_metrics", options, ("true", "false")) == "true",
+        web_flows=int(_number("actions_web_flows", options, 10, 100000)),
     )
 
 
@@ -97,7 +113,7 @@ def unknown(names: Iterable[str]) -> str | None:
 
 def _one_of(name: str, options: Mapping[str, str], choices: tuple[str, ...]) -> str:
     if options[name] not in choices:
-        raise ValueError(f"{name} is {options[name]!r}; write {' or '.join(choices)}")
+        raise ValueError(f"{name} is {options[name]!r}; write {', '.join(choices[:-1])} or {choices[-1]}")
     return options[name]
 
 

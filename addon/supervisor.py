@@ -28,11 +28,15 @@ START_TIMEOUT = 20.0
 
 
 class Supervisor:
-    """Keeps one application alive. `address` is None while there is none."""
+    """Keeps one application alive. `address` is None while there is none.
+
+    `lists_runs` is what the application last told of Forgejo: whether its API lists runs; None while that is unknown.
+    """
 
     def __init__(self, settings: Settings, command: Sequence[str] = COMMAND) -> None:
         self.secret = secrets.token_hex(32)
         self.address: tuple[str, int] | None = None
+        self.lists_runs: bool | None = None
         self._settings = settings
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
@@ -43,6 +47,12 @@ class Supervisor:
         first = asyncio.Event()
         self._task = asyncio.create_task(self._keep_alive(first))
         await first.wait()
+
+    def drain(self) -> None:
+        """Tells the application to let streams without an end of their own come to one."""
+        process = self._process
+        if process is not None and process.stdin is not None and not process.stdin.is_closing():
+            process.stdin.write(b"\n")
 
     async def stop(self) -> None:
         """Ends the application: its standard input closes, and it goes."""
@@ -85,8 +95,12 @@ class Supervisor:
         line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT)
         if not line:
             raise ValueError("it ended before it listened")
-        self.address = ("127.0.0.1", int(json.loads(line)["port"]))
+        told = json.loads(line)
+        self.address, self.lists_runs = ("127.0.0.1", int(told["port"])), told.get("lists_runs")
         first.set()
+        async for line in process.stdout:  # what it has learnt of Forgejo since
+            with contextlib.suppress(ValueError, AttributeError):
+                self.lists_runs = json.loads(line).get("lists_runs", self.lists_runs)
         await process.wait()
 
     async def _end(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -18,9 +18,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from addon import trace
 from addon.errors import UpstreamTimeout, UpstreamUnexpected
 from addon.limits import Gate, Place
 
+# Of a parameter that is given more than once, all values.
+QueryValues = Mapping[str, str | Sequence[str]]
 BODY_LIMIT = 8 * 1024 * 1024
 CHUNK = 64 * 1024
 
@@ -104,11 +107,22 @@ class Stream:
 class Transport:
     """Requests to one Forgejo, over connections that are kept and shared by threads."""
 
-    def __init__(self, upstream: str, timeout: float, exchanges: int, streams: int = 1) -> None:
+    def __init__(
+        self,
+        upstream: str,
+        timeout: float,
+        exchanges: int,
+        streams: int = 1,
+        who: str = "caller",
+        asked: Callable[[str, int | None, float], None] = lambda who, status, seconds: None,
+    ) -> None:
         """`upstream` is scheme, host and port; `timeout` in seconds, for one whole exchange. `exchanges` are made at
-        once, and beside them `streams` are read; whoever finds neither place in time gets Busy."""
+        once, and beside them `streams` are read; whoever finds neither place in time gets Busy. `who` names in records
+        whose requests these are, and `asked` is told of each."""
         self._upstream = upstream.rstrip("/")
         self._timeout = timeout
+        self._who = who
+        self._asked = asked
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -124,7 +138,7 @@ class Transport:
         method: str,
         path: str,
         headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
+        query: QueryValues | None = None,
         json_body: object | None = None,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
@@ -149,22 +163,25 @@ class Transport:
         method: str,
         path: str,
         headers: Mapping[str, str] | None,
-        query: Mapping[str, str] | None,
+        query: QueryValues | None,
         json_body: object | None,
         form: Mapping[str, str] | None,
     ) -> requests.Response:
         try:
-            return self._session.request(
-                method,
-                self._upstream + path,
-                headers={"Accept-Encoding": "identity", "User-Agent": "forgejo-actions-proxy", **(headers or {})},
-                params=query,
-                json=json_body,
-                data=form,
-                timeout=(min(self._timeout, 10), self._timeout),
-                allow_redirects=False,
-                stream=True,
-            )
+            with trace.exchange(self._who, method, path, query, self._asked) as seen:
+                response = self._session.request(
+                    method,
+                    self._upstream + path,
+                    headers={"Accept-Encoding": "identity", "User-Agent": "forgejo-actions-proxy", **(headers or {})},
+                    params=query,
+                    json=json_body,
+                    data=form,
+                    timeout=(min(self._timeout, 10), self._timeout),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                seen.status = response.status_code
+                return response
         except requests.Timeout as error:
             raise UpstreamTimeout(f"Forgejo did not answer within {self._timeout:g} s") from error
         except (requests.RequestException, HTTPError, OSError) as error:

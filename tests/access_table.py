@@ -1,7 +1,7 @@
 """Who may do what where: the expected statuses, one row for each caller, one column for each repository.
 
 An operation is a grid for v13 and what differs elsewhere. To add one: its request in OPERATIONS, its grid in GRIDS,
-its rows of other versions in DIFFERENT.
+its rows of other versions in DIFFERENT; or whose grid it shares in LIKE.
 """
 
 from __future__ import annotations
@@ -15,18 +15,22 @@ REPOSITORIES = ("public", "private", "team", "limited", "archived", "off", "rena
 class Operation:
     """A request below …/actions/runs, where {n} is a run that only this caller asks for, and the status of a yes.
 
-    The runs are done, or wait when it is `on_waiting` ones that it is for.
+    The runs are done, or wait when it is `on_waiting` ones that it is for. `like` is an operation whose table holds for
+    this one too.
     """
 
     method: str
     path: str
     yes: int
     on_waiting: bool = False
+    like: str = ""
 
 
 OPERATIONS = {
     "read": Operation("GET", "{n}/jobs", 200),
+    "select": Operation("GET", "latest/jobs/build?branch=main&status=completed&wait=1", 200, like="read"),
     "rerun": Operation("POST", "{n}/rerun", 201),
+    "cancel": Operation("POST", "{n}/cancel", 200, on_waiting=True, like="rerun"),
 }
 
 GRIDS = {
@@ -150,8 +154,10 @@ IN_VAIN = {"v11": {("administrator", "off"), ("site-admin", "off")}}
 
 def expected(version: str, operation: str) -> dict[tuple[str, str], int]:
     """The status for each caller and repository."""
-    rows = _rows(GRIDS[operation]) | _rows(DIFFERENT[version].get(operation, ""))
-    return {(caller, repo): status for caller, row in rows.items() for repo, status in row.items()}
+    like = OPERATIONS[operation].like or operation
+    rows = _rows(GRIDS[like]) | _rows(DIFFERENT[version].get(like, ""))
+    yes = {OPERATIONS[like].yes: OPERATIONS[operation].yes}
+    return {(caller, repo): yes.get(status, status) for caller, row in rows.items() for repo, status in row.items()}
 
 
 def _rows(grid: str) -> dict[str, dict[str, int]]:

@@ -21,6 +21,7 @@ from parsel import Selector
 
 from addon import pages
 from addon.errors import UpstreamUnexpected
+from addon.runlist import run_list
 from tests.double import Double, JobSpec, Repo, Run, World
 
 RUNNER_CLOCK = 17_935_344_000_000_007  # 2026-11-01T12:00:00.0000007Z, in ticks
@@ -352,7 +353,7 @@ def read(exchange: Exchange, body: str) -> Any:
         if body.startswith('{"state"'):
             return _comparable(_run(path, pages.RunPage("", None, json.loads(body), None)))
         if path.endswith("/actions") and not path.startswith("/api/"):
-            return _comparable(pages.first_run_in_list(body))
+            return _comparable(run_list(body))
         if "/actions/runs" in path and body.startswith('{"workflow_runs"'):
             return [_comparable(pages.run_details(run)) for run in json.loads(body)["workflow_runs"]]
         if path.endswith("/artifacts"):

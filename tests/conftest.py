@@ -65,6 +65,7 @@ def demo(target: Target, unique: str) -> Sample:
     return sample(target.world, unique)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one version stay on one worker, so each version's proxy is started once."""
     for item in items:

@@ -19,8 +19,13 @@ TAILS = (
     "/jobs",
     "/logs",
     "/cancel",
+    "/artifacts",
+    "/artifacts/report",
+    "/artifacts/%2e%2e%2fx",
     "/logs/",
     "/jobs/0",
+    "/jobs/build",
+    "/attempts",
     "/LOGS",
     "/l%6fgs",
 )
@@ -44,7 +49,8 @@ PREFIXES = (
     ".",
 )
 PARAMETERS = (
-    "job=0", "job=1", "job=build", "job=", "attempt=1", "attempt=latest", "attempt=0", "workflow_id=ci.yml", "workflow_id=x%00",
+    "branch=main", "branch=%2e%2e%2f", "actor=victim", "actor=..%2fadmin", "event=push", "status=success", "status=completed",
+    "head_sha=0000000", "wait=0", "steps=true", "job=0", "job=1", "job=build", "job=", "attempt=1", "attempt=latest", "attempt=0", "workflow_id=ci.yml", "workflow_id=x%00",
     "run_number=2", "page=1", "limit=0", "token=", "access_token=x", "sudo=root-admin", "token=%00", "owner=victim", "_method=POST",
     "job=0&job=1", "%6aob=1", "job%00=1", "a;job=1", "%ff=%ff", "&&", "=", "x" * 300,
 )  # fmt: skip
@@ -61,6 +67,7 @@ HEADERS = (
     "Transfer-Encoding: identity", "Content-Length: 0", "Content-Length: -1", "Content-Length: 1, 2", "X" * 200 + ": 1", " folded: 1",
     "No-Colon", "Accept: text/html", "Content-Type: application/x-www-form-urlencoded", "If-None-Match: *",
 )  # fmt: skip
+NAMES = ("jobs", "logs", "summary", "rerun", "cancel", "artifacts", "attempts")
 METHODS = ("HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "PROPFIND", "G\x00T", "CONNECT")
 BODY = "GET /api/v1/repos/victim/secret/actions/runs/1/logs HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -143,7 +150,7 @@ def _request(
     """The request of these parts, each in its plain form unless it is among the `bent`."""
     target = (prefix if "prefix" in bent else "") + (_bend(path, bends) if "path" in bent else path)
     target += "?" + "&".join(query) if "query" in bent else ""
-    verb = method if "method" in bent else "POST" if path.endswith("/rerun") else "GET"
+    verb = method if "method" in bent else "POST" if path.endswith(("/rerun", "/cancel")) else "GET"
     lines = [f"Authorization: token {each}" for each in (callers if "callers" in bent else [caller])]
     lines += headers if "headers" in bent else []
     hosts = [] if any(line.lower().startswith("host:") for line in lines) else ["Host: forge.example"]
@@ -153,12 +160,16 @@ def _request(
 
 
 def meaning(target: str) -> tuple[str, str, str] | None:
-    """Owner, repository and run of an extension path, as Forgejo takes paths apart; None if it is none."""
+    """Owner, repository and run of an extension path, as Forgejo takes paths apart; None if it is none.
+
+    The list of runs, which is the extension's in front of some versions only, is the run `list`.
+    """
     path = re.split("[?#]", re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "", target), maxsplit=1)[0]
     parts = [unquote(part, errors="replace") for part in path.split("/") if part]
-    if parts[:3] != ["api", "v1", "repos"] or parts[5:7] != ["actions", "runs"] or len(parts) < 8:
+    if parts[:3] != ["api", "v1", "repos"] or parts[5:7] != ["actions", "runs"]:
         return None
-    run, rest = parts[7], parts[8:]
+    run, rest = [*parts, "list"][7], parts[8:]
     if run in ("latest", "by-number"):
         return parts[3], parts[4], (rest or [""])[0] if run == "by-number" else run
-    return (parts[3], parts[4], run) if rest in (["jobs"], ["logs"], ["summary"], ["rerun"]) else None
+    named = rest[:1] if rest[:1] == ["artifacts"] or (rest[:1] == ["jobs"] and len(rest) == 2) else rest
+    return (parts[3], parts[4], run) if run == "list" or named in ([name] for name in NAMES) else None

@@ -23,7 +23,7 @@ from tests.hostile import Hostile, meaning, requests
 from tests.support import Proxy, raw, start_proxy
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
-PAGE = re.compile(r"/([^/]+)/([^/]+)/actions(?:/runs/(latest|[0-9]+)(/[a-z0-9/]*)?)?")
+PAGE = re.compile(r"/([^/]+)/([^/]+)/actions(?:/runs/(latest|[0-9]+)(/[a-z0-9/]*|/artifacts/[^/]+)?)?")
 PROBE = re.compile(r"/api/v1/repos/([^/]+)/([^/]+)/actions/(runs|tasks|workflows/_/dispatches)")
 SECRET = "only the victim may read this"
 OPEN = {"mine/demo", "someone/public"}
@@ -57,6 +57,7 @@ def build(double: Double) -> dict[str, str]:
             run = world.run(repo, title=SECRET if hidden else "open", jobs=[JobSpec("build"), JobSpec("test")])
             for job in run.jobs:
                 world.play(job, "success", [[SECRET if hidden else "open"]])
+            world.artifact(run, "report", (SECRET if hidden else "open").encode())
     people["stranger"] = world.user("stranger")
     return {name: world.token(people[name], "all") for name in ("reader", "writer", "stranger")} | {"none": "f" * 40}
 
@@ -69,27 +70,37 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
             yield Stage(double, proxy, tokens)
 
 
-def check(hostile: Hostile, answer: bytes, seen: list[Recorded]) -> None:
+def check(double: Double, hostile: Hostile, answer: bytes, seen: list[Recorded]) -> None:
     """What must hold of any request, whatever it was."""
     assert SECRET.encode() not in answer
     assert b"internal error of the Actions extension" not in answer
     meant = meaning(hostile.target.strip(" \t"))  # a request line may have more space than it needs
     for index, each in enumerate(seen):
         if each.principal == "session:root-admin" and each.path != "/user/login":
-            check_page(each, seen[:index], meant)
+            check_page(double, each, seen[:index], meant)
         elif not each.principal.startswith("session:"):
-            assert meaning(each.path) is None, f"Forgejo was given the extension's {each.path}"
+            assert (meaning(each.path) or ("", "", "list"))[2] == "list", (
+                f"Forgejo was given the extension's {each.path}"
+            )
 
 
-def check_page(page: Recorded, before: list[Recorded], meant: tuple[str, str, str] | None) -> None:
+def check_page(double: Double, page: Recorded, before: list[Recorded], meant: tuple[str, str, str] | None) -> None:
     """A request of the session: of the repository and run that were meant, after Forgejo's own yes to the caller."""
     found = PAGE.fullmatch(page.path)
     assert found and meant, f"the session opened {page.path}"
     owner, name, run = found[1], found[2], found[3]
+    if (found[4] or "").startswith("/artifacts/") and double.world.version.attempts:
+        run = number_of(double, f"{owner}/{name}", int(run))
     assert f"{owner}/{name}".lower() in OPEN
     assert (owner.lower(), name.lower()) == (meant[0].lower(), meant[1].lower())
-    assert run in (None, "latest") or meant[2] == "latest" or run == meant[2]
-    assert any(approves(each, owner, name, writing=page.path.endswith("/rerun")) for each in before)
+    assert run in (None, "latest") or meant[2] in ("latest", "list") or run == meant[2]
+    assert any(approves(each, owner, name, writing=page.path.endswith(("/rerun", "/cancel"))) for each in before)
+
+
+def number_of(double: Double, full_name: str, run_id: int) -> str:
+    """The number of a run that is named by its database id."""
+    repo = double.world.find_repo(*full_name.split("/"))
+    return next((str(run.index) for run in repo.runs if run.id == run_id), "none") if repo else "none"
 
 
 def approves(probe: Recorded, owner: str, name: str, writing: bool) -> bool:
@@ -110,7 +121,7 @@ def run(stage: Stage, hostile: Hostile) -> None:
         f"{hostile.data!r}\n{answer[:200]!r}\n"
         + "\n".join(f"{each.principal} {each.method} {each.path}" for each in seen)
     )
-    check(hostile, answer, seen)
+    check(stage.double, hostile, answer, seen)
 
 
 def finish_reruns(double: Double) -> None:

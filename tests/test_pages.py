@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from addon import pages
 from addon.errors import UpstreamUnexpected
 from addon.model import Repo, Status
+from addon.runlist import run_list
 
 REPO = Repo("org", "repo")
 
@@ -103,10 +104,24 @@ def test_a_page_without_its_element_is_unexpected() -> None:
 
 def test_the_list_needs_rows_or_a_placeholder() -> None:
     with pytest.raises(UpstreamUnexpected):
-        pages.first_run_in_list("<html></html>")
+        run_list("<html></html>")
     with pytest.raises(UpstreamUnexpected):
-        pages.first_run_in_list('<div class="run-list"></div>')
-    assert pages.first_run_in_list('<div class="run-list"><div class="empty-placeholder"></div></div>') is None
+        run_list('<div class="run-list"></div>')
+    assert run_list('<div class="run-list"><div class="empty-placeholder"></div></div>').rows == ()
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_hostile_row_is_a_run_or_unexpected(name: str, href: str, body: str) -> None:
+    row = (
+        f'<div class="flex-item"><div class="flex-item-leading"><svg class="{name}"></svg></div>'
+        f'<div class="flex-item-main"><a href="/o/r/actions/runs/1{href}" title="{body}">{body}</a>'
+        f'<div class="flex-item-body"><b>{name}#1</b>{body}</div></div></div>'
+    )
+    try:
+        found = run_list(f'<div class="run-list">{row}</div>')
+    except UpstreamUnexpected:
+        return
+    assert all(each.repo == Repo("o", "r") and each.number == 1 for each in found.rows)
 
 
 @given(

@@ -44,16 +44,20 @@ def test_chunked_and_gzip_bodies(pair: tuple[Upstream, Proxy]) -> None:
     assert answer.content == body == upstream.requests[-1].body
 
 
-@pytest.mark.parametrize("status", [204, 304, 404, 503])
-def test_bodiless_answers(pair: tuple[Upstream, Proxy], status: int) -> None:
+@pytest.mark.parametrize("status", [204, 303, 304, 404, 503])
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+def test_bodiless_answers(pair: tuple[Upstream, Proxy], status: int, method: str) -> None:
+    """A sign-in is one: its session cookie comes with a redirect that has no body."""
     _, proxy = pair
-    assert requests.get(f"{proxy.url}/status/{status}", timeout=10).status_code == status
+    answer = requests.request(method, f"{proxy.url}/status/{status}", timeout=10, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Set-Cookie"]) == (status, "a=1, b=2")
 
 
 def test_head_and_expect(pair: tuple[Upstream, Proxy]) -> None:
     _, proxy = pair
     head = requests.head(f"{proxy.url}/x", timeout=10)
     assert (head.headers["Content-Length"], head.content) == ("5", b"")
+    assert head.headers["Set-Cookie"] == "a=1, b=2"
     assert requests.put(f"{proxy.url}/x", data=b"abc", headers={"Expect": "100-continue"}, timeout=10).content == b"abc"
 
 

@@ -53,6 +53,15 @@ def test_a_failed_look_is_told_and_the_next_one_works() -> None:
         assert again.value == 1
 
 
+def test_a_fault_in_a_look_is_told_like_any_other() -> None:
+    pollers, look = Pollers[int]("test"), Scripted()
+    look.value = RuntimeError("secret")
+    with pollers.watch("run", look) as watch:
+        error = watch.after(0, PATIENCE).error
+        assert error is not None
+        assert (error.status, error.message) == (500, "internal error of the Actions extension")
+
+
 def test_the_last_watcher_ends_the_looking() -> None:
     pollers, look = Pollers[int]("polling-test-ends"), Scripted()
     with pollers.watch("run", look) as watch:

@@ -20,9 +20,17 @@ RUNS = "/api/v1/repos/org/repo/actions/runs"
         f"{RUNS}/42/logs?job=1",
         f"{RUNS}/42/rerun",
         f"{RUNS}/0/logs",
+        f"{RUNS}/42/cancel",
+        f"{RUNS}/42/artifacts",
+        f"{RUNS}/42/artifacts/a%2Fb",
+        f"{RUNS}/42/artifacts/a/b",
         f"{RUNS}/abc/summary",
         f"{RUNS}/by-number/42",
         f"{RUNS}/by-number/42/jobs",
+        f"{RUNS}/42/jobs/0",
+        f"{RUNS}/42/jobs/a%2Fb",
+        f"{RUNS}/42/attempts",
+        f"{RUNS}/by-number/42/jobs/0",
         f"{RUNS}/latest/anything",
         f"{RUNS}/latest/",
         "/api/v1//repos/org/repo/actions/runs//latest/logs",
@@ -49,9 +57,11 @@ def test_an_extension_path_is_ours(target: str) -> None:
         RUNS,
         f"{RUNS}?page=1",
         f"{RUNS}/42",
-        f"{RUNS}/42/artifacts",
-        f"{RUNS}/42/cancel",
+        f"{RUNS}/42/artifact",
+        f"{RUNS}/42/cancel/now",
         f"{RUNS}/42/logs/extra",
+        f"{RUNS}/42/jobs/0/logs",
+        f"{RUNS}/42/attempts/1",
         f"/org/repo/src/branch/main{RUNS}/latest",
         "/api/v1/repos/org/repo/actions/tasks",
         "/API/v1/repos/org/repo/actions/runs/latest",
@@ -63,8 +73,9 @@ def test_everything_else_goes_to_forgejo(target: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "ours"),
-    [("42/logs", False), ("42/jobs", False), ("42/summary", True), ("42/rerun", True), ("latest/logs", True),
-     ("by-number/42/logs", True)],
+    [("42/logs", False), ("42/jobs", False), ("42/jobs/0", False), ("42/attempts", True), ("42/summary", True), ("42/rerun", True), ("latest/logs", True),
+     ("by-number/42/logs", True), ("42/cancel", False), ("42/artifacts", False), ("42/artifacts/x", False),
+     ("latest/cancel", True), ("by-number/42/artifacts/x", True)],
 )  # fmt: skip
 def test_native_setting_leaves_colliding_paths_to_forgejo(path: str, ours: bool) -> None:
     assert is_ours(f"{RUNS}/{path}", "native") is ours
@@ -78,7 +89,17 @@ def test_native_setting_leaves_colliding_paths_to_forgejo(path: str, ours: bool)
         ("42/logs?job=1&attempt=2", Query("logs", Repo("org", "repo"), 42, job=1, attempt=2)),
         ("42/jobs?job=lint%20(mypy)", Query("jobs", Repo("org", "repo"), 42, job="lint (mypy)")),
         ("42/logs?attempt=latest", Query("logs", Repo("org", "repo"), 42, attempt=0)),
+        ("42/jobs/1?attempt=2", Query("job", Repo("org", "repo"), 42, job=1, attempt=2)),
+        ("latest/jobs/a%2Fb%20c", Query("job", Repo("org", "repo"), None, job="a/b c")),
+        ("by-number/7/attempts?job=all", Query("attempts", Repo("org", "repo"), 7, job="all")),
+        ("latest?branch=a%2Fb&wait=5", Query("info", Repo("org", "repo"), None, branch="a/b", wait=5)),
+        ("?status=failure&page=2&limit=5", Query("runs", Repo("org", "repo"), None, status="failure", page=2, limit=5)),
         ("by-number/7", Query("info", Repo("org", "repo"), 7)),
+        ("7/artifacts", Query("artifacts", Repo("org", "repo"), 7)),
+        ("7/artifacts/", Query("artifacts", Repo("org", "repo"), 7)),
+        ("latest/artifacts/a%2Fb%20%C3%BC", Query("artifact", Repo("org", "repo"), None, artifact="a/b ü")),
+        ("by-number/7/artifacts/latest", Query("artifact", Repo("org", "repo"), 7, artifact="latest")),
+        ("7/summary?lines=0", Query("summary", Repo("org", "repo"), 7, lines=0)),
         ("by-number/7/summary?token=x&access_token=y&sudo=z", Query("summary", Repo("org", "repo"), 7)),
     ],
 )
@@ -99,6 +120,12 @@ def test_parse(target: str, query: Query) -> None:
         f"{RUNS}/9999999999999999999/logs",
         f"{RUNS}/foo/logs",
         f"{RUNS}/by-number",
+        f"{RUNS}/1/artifacts/a/b",
+        f"{RUNS}/1/artifacts/%ff",
+        f"{RUNS}/1/artifacts/a%00",
+        f"{RUNS}/1/artifacts/..",
+        f"{RUNS}/0/artifacts/a",
+        f"{RUNS}/1/summary?lines=1001",
         "/api/v1/repos/o%2Fx/repo/actions/runs/latest",
         "/api/v1/repos/../repo/actions/runs/latest",
         "/api/v1/repos/org/%2e%2e/actions/runs/latest",
@@ -119,6 +146,10 @@ def test_parse(target: str, query: Query) -> None:
         f"{RUNS}/1/logs?workflow_id=a%0d%0ab",
         f"{RUNS}/1/logs?workflow_id=%ff",
         f"{RUNS}/latest?workflow=ci.yml",
+        f"{RUNS}/1/jobs/%00",
+        f"{RUNS}/1/jobs/1?job=1",
+        f"{RUNS}?job=1",
+        f"{RUNS}?limit=100",
     ],
 )
 def test_malformed_is_a_400(target: str) -> None:
@@ -129,12 +160,20 @@ def test_malformed_is_a_400(target: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [("POST", "latest", "GET, HEAD"), ("DELETE", "1/logs", "GET, HEAD"), ("GET", "1/rerun", "POST"),
-     ("HEAD", "latest/rerun", "POST"), ("OPTIONS", "1/jobs", "GET, HEAD")],
+     ("HEAD", "latest/rerun", "POST"), ("OPTIONS", "1/jobs", "GET, HEAD"), ("GET", "1/cancel", "POST"),
+     ("DELETE", "1/artifacts/x", "GET, HEAD")],
 )  # fmt: skip
 def test_another_method_is_a_405_with_allow(method: str, path: str, allow: str) -> None:
     with pytest.raises(MethodNotAllowed) as caught:
         parse(method, f"{RUNS}/{path}")
     assert caught.value.headers["Allow"] == allow
+
+
+def test_the_list_is_ours_where_forgejo_has_none() -> None:
+    for path in (RUNS, f"{RUNS}/", f"{RUNS}?page=2", RUNS.replace("/api", "//api")):
+        assert is_ours(path, lists_runs=False) and is_ours(path, "native", lists_runs=False)
+        assert not is_ours(path) and not is_ours(path, lists_runs=True)
+    assert not is_ours(f"{RUNS}/42", lists_runs=False)
 
 
 def test_pages_of_the_extension_itself() -> None:
@@ -146,7 +185,7 @@ def test_pages_of_the_extension_itself() -> None:
 
 
 def test_an_unknown_tail_is_a_404_that_lists_the_known() -> None:
-    with pytest.raises(NotFound, match="jobs, logs, summary, rerun"):
+    with pytest.raises(NotFound, match="jobs, logs, summary, rerun, attempts"):
         parse("GET", f"{RUNS}/latest/log")
 
 

@@ -70,9 +70,18 @@ class Story:
         cookie = {"Cookie": f"{self.double.world.version.session_cookie}={self.cookie}"}
         self.ask("GET", f"/{self.demo.repo.full_name}/actions", cookie)
         self.ask("GET", f"{self.demo.base}/1/logs", cookie)
+        self.sign_in()
         self.double.restart()
         self.trouble()
         self.kill_application()
+
+    def sign_in(self) -> None:
+        """As a browser does. The answer has no body, and its cookies are for the client alone."""
+        owner, name = self.demo.repo.owner, self.double.world.version.session_cookie
+        form = {"user_name": owner.name, "password": owner.password, "remember": "on"}
+        answer = requests.post(f"{self.proxy.url}/user/login", form, timeout=20, allow_redirects=False)
+        self.callers["session"] = answer.cookies[name]
+        assert self.double.sessions.find(answer.cookies[name]), "the client did not get its session"
 
     def trouble(self) -> None:
         """What a broken Forgejo makes the extension say."""

@@ -113,6 +113,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._events()
         elif kind == "status":
             self.send_response(int(argument))
+            for cookie in ("a=1", "b=2"):
+                self.send_header("Set-Cookie", cookie)
             if int(argument) >= 300:
                 self.send_header("Content-Length", "0")
             self.end_headers()

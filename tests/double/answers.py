@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -63,12 +64,25 @@ def range_of(header: str, size: int) -> tuple[int, int] | None:
 
 def log_file(log: Any, name: str, wanted: str, headers: dict[str, str]) -> Response:
     """A log as a download, whole or in part."""
-    size = log.size
+    return _file(log.read, log.size, name, wanted, {"Content-Type": "text/plain; charset=utf-8", **headers})
+
+
+def zip_file(data: bytes, name: str, wanted: str) -> Response:
+    """A stored zip as a download, whole or in part."""
+
+    def read(start: int, stop: int) -> Iterator[bytes]:
+        yield data[start:stop]
+
+    return _file(read, len(data), name, wanted, {"Content-Type": "application/zip"})
+
+
+def _file(
+    read: Callable[[int, int], Iterator[bytes]], size: int, name: str, wanted: str, headers: dict[str, str]
+) -> Response:
     base = {
         "Accept-Ranges": "bytes",
         "Access-Control-Expose-Headers": "Content-Disposition",
         "Content-Disposition": _disposition(name),
-        "Content-Type": "text/plain; charset=utf-8",
         **SECURITY,
         **headers,
     }
@@ -81,13 +95,22 @@ def log_file(log: Any, name: str, wanted: str, headers: dict[str, str]) -> Respo
     start, stop = part or (0, size)
     if part:
         base["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    return Response(log.read(start, stop), 206 if part else 200, {**base, "Content-Length": str(stop - start)})
+    return Response(read(start, stop), 206 if part else 200, {**base, "Content-Length": str(stop - start)})
 
 
 def _disposition(name: str) -> str:
     value = f"attachment; filename=\"{name}\"; filename*=UTF-8''{quote(name, safe='')}"
     # Go writes a header's bytes as they are, but for line ends. WSGI wants each byte as a character.
     return value.replace("\r", " ").replace("\n", " ").encode().decode("latin-1")
+
+
+def unsized(name: str, data: bytes, media_type: str | None) -> Response:
+    """A download that is made as it is sent: nobody knows its length, and no part of it can be had."""
+    pieces = (data[start : start + 65536] for start in range(0, len(data), 65536))
+    answer = Response(pieces, 200, {"Content-Disposition": _disposition(name)}, content_type=media_type)
+    if media_type is None:
+        answer.headers.pop("Content-Type", None)
+    return answer
 
 
 def attachment(name: str, data: bytes, media_type: str = "application/zip") -> Response:

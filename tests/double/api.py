@@ -136,7 +136,7 @@ def body() -> dict[str, Any]:
 
 
 def some(entries: list[Any]) -> list[Any]:
-    """The page asked for. Without `page`, `limit` is not heeded."""
+    """The page that was asked for. Without `page`, `limit` is not heeded."""
     page, limit = request.args.get("page", 0, int), request.args.get("limit", 0, int)
     size = min(limit, 50) if limit > 0 else 30
     return entries[(page - 1) * size : page * size] if page >= 1 else entries
@@ -159,6 +159,15 @@ def me() -> Response:
     if principal.user is None:
         raise refuse(401, "token is required")
     return answers.document(schema.user(ctx.world, principal.user, ctx.root, principal.user), api=True)
+
+
+@routes.get("/v1/users/<name>")
+def one_user(name: str) -> Response:
+    ctx, principal = caller("user")
+    found = ctx.world.users.get(name.lower()) or ctx.world.orgs.get(name.lower())
+    if found is None:
+        raise missing()
+    return answers.document(schema.user(ctx.world, found, ctx.root, principal.user), api=True)
 
 
 @routes.get(REPO)
@@ -209,6 +218,8 @@ def runs(owner: str, name: str) -> Response:
     found = [run for run in repo.runs if _wanted(ctx, run)]
     if ctx.version.runs_newest_first:
         found.reverse()
+    elif ctx.world.scrambled:
+        found.sort(key=lambda run: (run.index * 7919) % 1009)
     entries = [schema.run(ctx.world, run, principal, ctx.root) for run in some(found)]
     return answers.document({"workflow_runs": entries, "total_count": len(found)}, api=True)
 
@@ -222,13 +233,13 @@ def _wanted(ctx: Context, run: Run) -> bool:
     number = query.get("run_number", 0, int)
     fits = [
         not statuses or run.status in statuses,
-        not events or run.event in events,
+        not events or run.hook_event in events,
         number <= 0 or run.index == number,
         query.get("head_sha") in (None, "", run.sha),
     ]
     if ctx.version.runs_by_workflow:
         fits.append(query.get("workflow_id") in (None, "", run.workflow_id))
-        fits.append(query.get("ref") in (None, "", f"refs/heads/{run.ref}"))
+        fits.append(query.get("ref") in (None, "", run.full_ref))
     return all(fits)
 
 

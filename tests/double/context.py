@@ -24,6 +24,7 @@ class Settings:
     ENABLE_INTERNAL_SIGNIN: bool = True
     REQUIRE_SIGNIN_VIEW: bool = False
     gzip: bool = False
+    SERVE_DIRECT: str = ""  # where the storage signs URLs that are served from there, as https://storage.example
 
 
 @dataclass

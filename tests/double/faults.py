@@ -12,7 +12,7 @@ from typing import Any
 from tests.double.serving import AbortError, WsgiApp
 
 HTML = b"<!DOCTYPE html><html><body><h1>Something else</h1><p>Not the page you asked for.</p></body></html>"
-KINDS = ("status", "html", "json", "drop", "truncate", "delay", "redirect", "endless", "call", "instead")
+KINDS = ("status", "html", "json", "drop", "truncate", "cut", "delay", "redirect", "endless", "call", "instead")
 
 
 @dataclass(eq=False)
@@ -56,6 +56,8 @@ def answer(fault: Fault, application: WsgiApp, environ: dict[str, Any], start: A
         return application(environ, start)
     if fault.kind == "truncate":
         return _half(application, environ, start)
+    if fault.kind == "cut":
+        return _cut(application, environ, start)
     if fault.kind == "endless":
         start("200 OK", [("Content-Type", "text/html; charset=utf-8")])
         return _endless()
@@ -77,6 +79,15 @@ def _half(application: WsgiApp, environ: dict[str, Any], start: Any) -> Iterator
     body = b"".join(application(environ, lambda status, headers, exc_info=None: seen.extend((status, headers))))
     headers = [(name, value) for name, value in seen[1] if name.lower() != "content-length"]
     start(seen[0], [*headers, ("Content-Length", str(len(body)))])
+    yield body[: len(body) // 2]
+    raise AbortError
+
+
+def _cut(application: WsgiApp, environ: dict[str, Any], start: Any) -> Iterator[bytes]:
+    """Sends half of the body in chunks, without the last one that would end it."""
+    seen: list[Any] = []
+    body = b"".join(application(environ, lambda status, headers, exc_info=None: seen.extend((status, headers))))
+    start(seen[0], [(name, value) for name, value in seen[1] if name.lower() != "content-length"])
     yield body[: len(body) // 2]
     raise AbortError
 

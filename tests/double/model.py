@@ -141,7 +141,10 @@ class Step:
 
 @dataclass(eq=False)
 class Task:
-    """One attempt of a job, from its pickup. `clock` is the runner's, in ticks; `stopped` is what it said."""
+    """One attempt of a job, from its pickup. `clock` is the runner's, in ticks; `stopped` is what it said.
+
+    `token` is the job's own, for as long as it runs.
+    """
 
     id: int
     job: Job
@@ -154,6 +157,7 @@ class Task:
     updated: int = 0
     log: RowLog | BigLog | None = None
     expired: bool = False
+    token: str = ""
 
 
 @dataclass(eq=False)
@@ -188,17 +192,23 @@ class Job:
 
 @dataclass(eq=False)
 class Artifact:
+    """What a job uploaded: a zip, or with `v3` a file that each download zips anew."""
+
     id: int
     run: Run
     name: str
     data: bytes
     created: int
     expired: bool = False
+    v3: bool = False
 
 
 @dataclass(eq=False)
 class Run:
-    """`index` is its number in URLs, `id` that of the database. `ref` is a branch's name, a tag's, or `#12`."""
+    """`index` is its number in URLs, `id` that of the database. `ref` is a branch's name, a tag's, or `#12`.
+
+    `event` is the workflow's word, `hook_event` the webhook's, such as `pull_request_sync`.
+    """
 
     id: int
     index: int
@@ -218,6 +228,13 @@ class Run:
     jobs: list[Job] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
     pre_execution_error: str = ""
+    hook_event: str = ""
+
+    @property
+    def full_ref(self) -> str:
+        if self.ref.startswith("#"):
+            return f"refs/pull/{self.ref[1:]}/head"
+        return f"refs/{'tags' if self.ref in self.repo.tags else 'heads'}/{self.ref}"
 
     @property
     def scheduled(self) -> bool:
@@ -242,6 +259,7 @@ class Repo:
     next_index: int = 1
     default_branch: str = "main"
     deleted_branches: set[str] = field(default_factory=set)
+    tags: set[str] = field(default_factory=set)
     workflows: list[str] = field(default_factory=list)
     disabled_workflows: set[str] = field(default_factory=set)
     created: int = 0

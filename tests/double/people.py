@@ -24,6 +24,7 @@ class People:
         self.tokens: dict[str, Token] = {}
         self.repos: list[Repo] = []
         self.renames: dict[str, Repo] = {}
+        self.scrambled = False  # the database has no order of its own, as PostgreSQL hasn't
         self.runners: dict[str, tuple[str, tuple[str, ...]]] = {}  # token and labels by uuid
         self.admin = self.user("root-admin", password=f"admin-secret-{secrets.token_hex(8)}", admin=True)
 

@@ -15,11 +15,13 @@ from flask import Blueprint, Response, request
 from tests.double import answers
 from tests.double.context import context
 from tests.double.logs import TICKS, RowLog
-from tests.double.model import Job, Run, Status, Task
+from tests.double.model import Job, Run, Status, Task, User
 from tests.double.world import World
 
 routes = Blueprint("runner", __name__, url_prefix="/api/actions/runner.v1.RunnerService")
 RESULTS = (Status.RUNNING, Status.SUCCESS, Status.FAILURE, Status.CANCELLED, Status.SKIPPED)
+# Whose token a running job has.
+BOT = User(-2, "forgejo-actions", "")
 NAMES = {status: f"RESULT_{'UNSPECIFIED' if status is Status.RUNNING else status.upper()}" for status in RESULTS}
 
 
@@ -57,18 +59,24 @@ def fetch_task() -> Response:
     runs = sorted((run for repo in world.repos for run in repo.runs), key=lambda run: run.id)
     for job in (job for run in runs for job in run.jobs):
         if job.status is Status.WAITING and set(job.spec.runs_on) <= set(labels):
-            return answers.document({"task": _handed_out(world.pick(job)), "tasksVersion": "1"})
+            return answers.document({"task": _handed_out(world, world.pick(job)), "tasksVersion": "1"})
     return answers.document({"tasksVersion": "1"})
 
 
-def _handed_out(task: Task) -> dict[str, Any]:
+def _handed_out(world: World, task: Task) -> dict[str, Any]:
     job, run = task.job, task.job.run
+    task.token = world.token(BOT, "all", job_of=run.repo)
     steps = [{"name": step.name, "run": step.name} for step in task.steps]
     payload = json.dumps({"jobs": {job.spec.key: {"name": job.name, "steps": steps}}})  # which is YAML too
     return {
         "id": str(task.id),
         "workflowPayload": base64.b64encode(payload.encode()).decode(),
-        "context": {"run_id": str(run.id), "run_number": str(run.index), "repository": run.repo.full_name},
+        "context": {
+            "run_id": str(run.id),
+            "run_number": str(run.index),
+            "repository": run.repo.full_name,
+            "token": task.token,
+        },
     }
 
 

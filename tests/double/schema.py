@@ -31,7 +31,7 @@ def user(world: People, who: User | Org, root: str, viewer: User | None = None) 
     if world.version.number >= 9:
         result["html_url"] = f"{root}/{who.name}"
     return result | {
-        "language": "",
+        "language": who.language if told and isinstance(who, User) else "",
         "is_admin": told and isinstance(who, User) and who.admin,
         "last_login": moment(0) if told else NEVER,
         "created": moment(who.created),
@@ -150,6 +150,19 @@ def task(task: Task, root: str) -> dict[str, Any]:
     }
 
 
+def hook_name(event: str) -> str:
+    """The API's name for a webhook's event; it has none for schedules and dispatches."""
+    if event in ("schedule", "workflow_dispatch"):
+        return ""
+    names = {"pull_request_comment": "issue_comment", "pull_request_review_comment": "pull_request_comment"}
+    families = {"issue_comment": "issue_comment", "issue": "issues", "pull_request": "pull_request"}
+    if event in names or event.startswith("pull_request_review_"):
+        reviews = {"pull_request_review_approved": "pull_request_approved"}
+        reviews["pull_request_review_rejected"] = "pull_request_rejected"
+        return names.get(event) or reviews.get(event, "pull_request")
+    return next((name for start, name in families.items() if event.startswith(start)), event)
+
+
 def run(world: People, run: Run, principal: Principal, root: str) -> dict[str, Any]:
     payload = {"ref": f"refs/heads/{run.ref}", "after": run.sha, "repository": {"full_name": run.repo.full_name}}
     result = {
@@ -166,7 +179,7 @@ def run(world: People, run: Run, principal: Principal, root: str) -> dict[str, A
         "is_fork_pull_request": False,
         "need_approval": False,
         "approved_by": 0,
-        "event": run.event,
+        "event": hook_name(run.hook_event),
         "event_payload": json.dumps(payload),
         "trigger_event": run.event,
         "status": run.status.value,

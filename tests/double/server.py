@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import gzip
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from flask import Flask, Response, g, request
+from werkzeug.routing import PathConverter
 
-from tests.double import api, faults, native, runner, signin, web
+from tests.double import api, artifacts, faults, native, runner, signin, web
 from tests.double.context import Context, Settings
 from tests.double.faults import Fault
 from tests.double.identity import credentials
@@ -24,7 +26,7 @@ from tests.double.world import World
 
 CHUNKED_FROM = 2048
 COMPRESSED_UP_TO = 8 * 1024 * 1024
-assert native  # imported for its routes
+assert native and artifacts  # imported for their routes
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Double:
         self.sessions = Sessions()
         self.faults: list[Fault] = []
         self.requests: list[Recorded] = []
+        self.seconds_ahead = 0.0  # of the server's clock, as its Date header shows it
         self._port = port
         self._server: Server | None = None
         self._flask = _application()
@@ -71,7 +74,7 @@ class Double:
 
     def start(self) -> Double:
         if self._server is None:
-            self._server = Server(self._answer, self._port)
+            self._server = Server(self._answer, self._port, lambda: time.time() + self.seconds_ahead)
             self._port = int(self._server.server_address[1])
             threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
@@ -145,12 +148,19 @@ class Double:
         return ctx
 
 
+class _AnyPath(PathConverter):
+    """Line ends too: Forgejo's router takes them as anything else."""
+
+    regex = "(?s:[^/].*?)"
+
+
 @functools.cache
 def _application() -> Flask:
     """One for all stand-ins: what differs between them comes with the request."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
+    app.url_map.converters["path"] = _AnyPath
     app.register_blueprint(signin.pages)
     app.register_blueprint(web.pages)
     app.register_blueprint(api.routes)

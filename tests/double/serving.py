@@ -9,6 +9,7 @@ import contextlib
 import io
 import itertools
 import socket
+import time
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -77,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         status, headers = started
         code = int(status.split(" ", 1)[0])
         self.send_response_only(code, status.partition(" ")[2])
-        self.send_header("Date", self.date_time_string())
+        self.send_header("Date", self.date_time_string(self.server.clock()))
         for name, value in headers:
             self.send_header(name, value)
         bodiless = self.command == "HEAD" or code in (204, 304)
@@ -139,9 +140,10 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, application: WsgiApp, port: int = 0) -> None:
+    def __init__(self, application: WsgiApp, port: int = 0, clock: Callable[[], float] = time.time) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.application = application
+        self.clock = clock
         self.connections: set[socket.socket] = set()
         self.answering: list[str] = []
 

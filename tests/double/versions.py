@@ -96,6 +96,16 @@ class Version:
         return self.number >= 13
 
     @property
+    def artifact_ranges(self) -> bool:
+        """An artifact's download has a length and takes Range."""
+        return self.number >= 9
+
+    @property
+    def artifact_files_are_zip(self) -> bool:
+        """The download's file name ends in .zip."""
+        return self.number <= 7 or self.number >= 13
+
+    @property
     def details_list(self) -> bool:
         return self.number >= 14
 
@@ -105,7 +115,7 @@ class Version:
 
     @property
     def runs_newest_first(self) -> bool:
-        """The API's list of runs; before v15 it has no order of its own, so the oldest come first."""
+        """The API's list of runs; before v15 it has no order of its own: the oldest come first in SQLite."""
         return self.number >= 15
 
     @property

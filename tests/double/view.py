@@ -79,7 +79,7 @@ def repo_link(run: Run, sub: str) -> str:
 def ref_link(run: Run, sub: str) -> str:
     if run.ref.startswith("#"):
         return f"{repo_link(run, sub)}/pulls/{run.ref[1:]}"
-    return f"{repo_link(run, sub)}/src/branch/{quote(run.ref)}"
+    return f"{repo_link(run, sub)}/src/{'tag' if run.ref in run.repo.tags else 'branch'}/{quote(run.ref)}"
 
 
 def all_steps(task: Task) -> list[Step]:
@@ -245,3 +245,13 @@ def step_logs(
 
 def _step_log(index: int, position: int, lines: list[dict[str, Any]], step: Step) -> dict[str, Any]:
     return {"step": index, "cursor": position + len(lines), "lines": lines, "started": step.started}
+
+
+def artifacts(run: Run) -> dict[str, Any]:
+    """The list of a run's artifacts."""
+    return {
+        "artifacts": [
+            {"name": each.name, "size": len(each.data), "status": "expired" if each.expired else "completed"}
+            for each in run.artifacts
+        ]
+    }

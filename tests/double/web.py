@@ -172,7 +172,7 @@ def _page(ctx: Context, run: Run, index: str, job: str, attempt: str | None) -> 
         found = find_job(run, job)
         state = _view(ctx, run, found, find_task(ctx, found, attempt), [])
         attributes["data-initial-post-response"] = answers.document(state).get_data(as_text=True)
-        attributes["data-initial-artifacts-response"] = answers.document(_artifacts(run)).get_data(as_text=True)
+        attributes["data-initial-artifacts-response"] = answers.document(view.artifacts(run)).get_data(as_text=True)
     attributes["data-locale-status-success"] = ctx.texts["success"]
     return ctx.page(html.run_view(attributes))
 
@@ -268,44 +268,3 @@ def post_delete(owner: str, name: str, index: str) -> Response:
     if run is not None:
         repo.runs.remove(run)
     return answers.document({"ok": True})
-
-
-def _artifacts(run: Run) -> dict[str, Any]:
-    return {
-        "artifacts": [
-            {"name": each.name, "size": len(each.data), "status": "expired" if each.expired else "completed"}
-            for each in run.artifacts
-        ]
-    }
-
-
-@pages.get(f"{RUN}/artifacts")
-def artifacts(owner: str, name: str, index: str) -> Response:
-    _, repo = repository(owner, name)
-    return answers.document(_artifacts(find_run(repo, index)))
-
-
-@pages.get(f"{RUN}/artifacts/<artifact>")
-def artifact(owner: str, name: str, index: str, artifact: str) -> Response:
-    """From v13 on `index` is the run's database id, and the artifact's id will do too."""
-    ctx, repo = repository(owner, name)
-    if ctx.version.attempts:
-        run = next((run for run in repo.runs if run.id == number(index)), None)
-        if run is None:
-            return answers.text(404, f"no such run {number(index)}" if number(index) else "zero is not a valid run ID")
-    else:
-        run = find_run(repo, index)
-    for each in run.artifacts:
-        by_id = ctx.version.attempts and artifact == str(each.id)
-        if (each.name == artifact or by_id) and not each.expired:
-            return answers.attachment(f"{each.name}.zip", each.data)
-    missing = f"runID {run.id}: artifact name not found: {artifact}" if ctx.version.attempts else "artifact not found"
-    return answers.text(404, missing)
-
-
-@pages.delete(f"{RUN}/artifacts/<artifact>")
-def delete_artifact(owner: str, name: str, index: str, artifact: str) -> Response:
-    _, repo = repository(owner, name, "write")
-    run = find_run(repo, index)
-    run.artifacts[:] = [each for each in run.artifacts if each.name != artifact]
-    return answers.document({})

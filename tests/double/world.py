@@ -26,8 +26,9 @@ class World(People):
         jobs: Sequence[JobSpec] = (JobSpec("build"),),
         actor: User | None = None,
         sha: str | None = None,
+        hook_event: str | None = None,
     ) -> Run:
-        """A new waiting run. `branch` may be a pull request's ref, `#12`."""
+        """A new waiting run. `branch` may be a pull request's ref, `#12`; `hook_event` is `event` if not given."""
         with self.lock:
             number, now = repo.next_index, self.now()
             repo.next_index += 1
@@ -35,6 +36,7 @@ class World(People):
             seed = f"{repo.full_name} {number} {title}".encode()
             commit = sha or hashlib.sha1(seed, usedforsecurity=False).hexdigest()
             run = Run(self._id("run"), number, repo, workflow_id, title, branch, event, who, commit, now, now)
+            run.hook_event = hook_event or event
             for spec in jobs:
                 status = Status.BLOCKED if spec.needs else Status.WAITING
                 job = Job(self._id("job"), run, spec, str(uuid.uuid4()), status)
@@ -111,6 +113,7 @@ class World(People):
                     elif step.status is Status.WAITING:
                         step.status = Status.SKIPPED
                 task.status, task.stopped, task.updated = status, seconds, self.now()
+                self.tokens.pop(task.token, None)
                 job.stopped = seconds
             job.status = status
             self._release(job.run)
@@ -152,9 +155,9 @@ class World(People):
             for task in job.tasks:
                 task.expired, task.log = True, None
 
-    def artifact(self, run: Run, name: str, data: bytes) -> Artifact:
+    def artifact(self, run: Run, name: str, data: bytes, v3: bool = False) -> Artifact:
         with self.lock:
-            artifact = Artifact(self._id("artifact"), run, name, data, self.now())
+            artifact = Artifact(self._id("artifact"), run, name, data, self.now(), v3=v3)
             run.artifacts.append(artifact)
             return artifact
 
@@ -171,6 +174,7 @@ class World(People):
         now = self.now()
         if job.task is not None and not job.task.status.done:
             job.task.status, job.task.stopped = Status.CANCELLED, now
+            self.tokens.pop(job.task.token, None)
             for step in job.task.steps:
                 if not step.status.done:
                     step.status = Status.CANCELLED

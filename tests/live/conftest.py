@@ -1,6 +1,6 @@
 """One set of contract tests, for the stand-in of each version and for real servers.
 
-FORGEJO_LIVE_URL (one or more URLs, comma-separated) names servers on which things may be made.
+FORGEJO_LIVE_URL (one or more URLs, comma-separated) names servers on which things may be made and are removed again.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from tests.live.server import PRIVATE, Server
 from tests.live.stand_in import StandIn
 from tests.support import Proxy, start_proxy
 
-URLS = [url.strip() for url in os.environ.get("FORGEJO_LIVE_URL", "").split(",") if url.strip()]
-HOW = "set FORGEJO_LIVE_URL, FORGEJO_LIVE_ADMIN_USER and FORGEJO_LIVE_ADMIN_PASSWORD to run the live tests"
-REAL = [pytest.param(url, marks=pytest.mark.live, id=f"live-{url}") for url in URLS] or [
-    pytest.param("", marks=[pytest.mark.live, pytest.mark.skip(reason=HOW)], id="live")
-]
+VARIABLES = ("FORGEJO_LIVE_URL", "FORGEJO_LIVE_ADMIN_USER", "FORGEJO_LIVE_ADMIN_PASSWORD")
+URLS, *ADMIN = (os.environ.get(name, "") for name in VARIABLES)
+HOW = f"to run the live tests: {'=… '.join(VARIABLES)}=… ./run.sh test --live"
+REAL = [url.strip() for url in URLS.split(",") if url.strip()] if all(ADMIN) else []
+LIVE = [pytest.param(url, marks=pytest.mark.live, id=url) for url in REAL]
+NO_LIVE = [pytest.param("none", marks=[pytest.mark.live, pytest.mark.skip(reason=HOW)], id="none")]
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,32 +56,44 @@ class Stage:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests that are marked live need a real server; the others are for all."""
+    """Tests that are marked live need a real server, and say how to give them one; the others are for all."""
     if "stage" in metafunc.fixturenames:
         only_real = metafunc.definition.get_closest_marker("live") is not None
-        metafunc.parametrize("stage", [*([] if only_real else VERSIONS), *REAL], indirect=True, scope="session")
+        targets = LIVE or NO_LIVE if only_real else [*VERSIONS, *LIVE]
+        metafunc.parametrize("stage", targets, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A server on which every scene has been played."""
-    with closing(_server(request.param)) as server, start_proxy(server.url, admin=server.admin) as proxy:
-        yield Stage(server, proxy, perform(server))
+    with closing(_server(request.param)) as server:
+        try:
+            scenes = _prepared(server)
+        except (AssertionError, RuntimeError, requests.RequestException) as error:
+            pytest.fail(f"{request.param} can't be made ready: {error}", pytrace=False)
+        with start_proxy(server.url, admin=server.admin) as proxy:
+            yield Stage(server, proxy, scenes)
 
 
 def _server(name: str) -> Server:
-    if name in VERSIONS:
-        return StandIn(name)
-    return RealForgejo(name, (os.environ["FORGEJO_LIVE_ADMIN_USER"], os.environ["FORGEJO_LIVE_ADMIN_PASSWORD"]))
+    return StandIn(name) if name in VERSIONS else RealForgejo(name, (ADMIN[0], ADMIN[1]))
+
+
+def _prepared(server: Server) -> dict[str, Scene]:
+    if isinstance(server, RealForgejo):
+        server.prepare()
+    return perform(server)
 
 
 @pytest.fixture(autouse=True)
 def _told(request: pytest.FixtureRequest) -> None:
-    """Each test's report carries the server that it was for."""
+    """Each test's report carries the server that it was for, also when it could not be made ready."""
     if "stage" in request.fixturenames:
-        server = request.getfixturevalue("stage").server
-        kind = "stand-in" if isinstance(server, StandIn) else "live"
-        request.node.user_properties.append(("server", f"{server.version} ({kind})"))
+        properties = request.node.user_properties
+        name = request.node.callspec.params["stage"]
+        properties.append(("server", f"stand-in {name}" if name in VERSIONS else name))
+        properties.append(("suite", request.node.path.stem.removeprefix("test_")))
+        properties.append(("version", request.getfixturevalue("stage").server.version))
 
 
 pytest_terminal_summary = tell

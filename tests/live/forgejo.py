@@ -31,12 +31,17 @@ class RealForgejo(Server):
         self._session.trust_env = False
         self._pushes: Counter[str] = Counter()
         self._runs: Counter[str] = Counter()
+        self._made: list[str] = []
         self.passwords = {role: secrets.token_urlsafe(16) + "aA1!" for role in self.users}
+
+    def prepare(self) -> None:
+        """Makes people, tokens, repositories and the runner. Raises RuntimeError when the server refuses."""
         for role in self.users:
             self._person(role)
         for name, private in ((PRIVATE, True), (PUBLIC, False)):
             body = {"name": name, "private": private, "auto_init": True, "default_branch": "main"}
             self.owner("POST", "/user/repos", body)
+            self._made.append(f"/repos/{self.repo(name)}")
             for role, right in WRITER_AND_READER:
                 path = f"/repos/{self.repo(name)}/collaborators/{self.users[role]}"
                 self.owner("PUT", path, {"permission": right})
@@ -74,11 +79,14 @@ class RealForgejo(Server):
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         self._artifact_call(token, "FinalizeArtifact", {**ids, "size": str(len(data)), "hash": digest})
 
+    def change(self, repo: str, **settings: bool) -> None:
+        self.owner("PATCH", f"/repos/{self.repo(repo)}", settings)
+
     def close(self) -> None:
-        for name in (PRIVATE, PUBLIC):
-            self._as_admin("DELETE", f"/repos/{self.repo(name)}")
-        for name in self.users.values():
-            self._as_admin("DELETE", f"/admin/users/{name}?purge=true")
+        """Accounts go last, and with them their tokens, runners and uploads. Raises RuntimeError when something stays."""
+        answers = [(path, self._as_admin("DELETE", path)) for path in reversed(self._made)]
+        if left := [f"{path} ({answer.status_code})" for path, answer in answers if answer.status_code != 204]:
+            raise RuntimeError(f"{self.url} keeps {', '.join(left)}")
 
     def owner(self, method: str, path: str, body: dict[str, Any]) -> requests.Response:
         """A request to the API as the owner of the repositories; raises RuntimeError when it is refused."""
@@ -104,6 +112,7 @@ class RealForgejo(Server):
         name, password = self.users[role], self.passwords[role]
         user = {"username": name, "email": f"{name}@example.com", "password": password, "must_change_password": False}
         checked(self._as_admin("POST", "/admin/users", user))
+        self._made.append(f"/admin/users/{name}?purge=true")
         for suffix, scopes in TOKENS.items():
             made = self._session.post(
                 f"{self.url}/api/v1/users/{name}/tokens",

@@ -14,11 +14,15 @@ import yaml
 RESULTS = {"success": 1, "failure": 2, "cancelled": 3, "skipped": 4}
 
 ROWS_AT_ONCE = 2000
+MOST_OF_A_LINE = 64 * 1024
 
 
 @dataclass(repr=False)
 class Task:
-    """A job that the runner has taken; `lines` is what was written so far, as Forgejo stores it."""
+    """A job that the runner has taken; `lines` is what was written so far, as Forgejo stores it.
+
+    `context` holds, among others, the job's own token for the API, `token`.
+    """
 
     id: int
     job: str
@@ -26,11 +30,11 @@ class Task:
     steps: tuple[str, ...]
     context: dict[str, Any]
     start: datetime
-    lines: list[str] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
 
     def log_bytes(self) -> bytes:
         """The log as Forgejo must serve it."""
-        return "".join(f"{line}\n" for line in self.lines).encode()
+        return b"".join(line + b"\n" for line in self.lines)
 
 
 class Runner:
@@ -76,7 +80,7 @@ class Runner:
             for offset, text in enumerate(part):
                 moment = task.start + timedelta(milliseconds=index + offset)
                 rows.append({"time": _rfc3339(moment), "content": text})
-                task.lines.append(f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}0Z {text}")
+                task.lines.append(_stored(moment, text))
             done = last and begin + ROWS_AT_ONCE >= len(lines)
             self._call("UpdateLog", {"taskId": str(task.id), "index": str(index), "rows": rows, "noMore": done})
 
@@ -118,6 +122,12 @@ def step_state(task: Task, number: int, result: str, index: int, length: int) ->
         "logIndex": str(index),
         "logLength": str(length),
     }
+
+
+def _stored(moment: datetime, text: str) -> bytes:
+    """A line as Forgejo keeps it: one line whatever was in it, and cut at 64 KiB, be it within a character."""
+    head = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}0Z "
+    return head.encode() + text.replace("\n", "\\n").encode()[:MOST_OF_A_LINE]
 
 
 def _job(payload: str) -> tuple[str, tuple[str, ...]]:

@@ -19,6 +19,8 @@ ODD_LINES = [
     "",
     "carriage\rreturn",
 ]
+# Of the big log alone, for their size: several lines in one, and more than Forgejo keeps of a line.
+LONG_LINES = ["two\nlines", "x" * 70_000, "e" + "é" * 40_000]
 BIG = 20_000
 TITLE = 'add <b>ci</b> "quoted" ✓'
 
@@ -85,15 +87,21 @@ def _play(server: Server, number: int, count: int, failing: str = "") -> Scene:
 def _big(server: Server) -> Scene:
     number = server.push("big.yml", "many lines")
     task = server.take(number)
-    server.runner.play(task, "success", [[f"line {count} of many" for count in range(BIG)]])
+    server.runner.play(task, "success", [[f"line {count} of many" for count in range(BIG)] + LONG_LINES])
     return Scene(number, {task.job: task})
 
 
 def _cancelled(server: Server) -> Scene:
+    """Somebody cancels it in the web UI; the runner hears of it and cleans up."""
     number = server.push("stop.yml", "stop it")
     task = server.take(number)
     server.runner.update(task)
-    server.runner.log(task, ["begun", "and stopped"], last=True)
+    server.runner.log(task, ["begun"])
+    server.cancel(number)
+    heard = server.runner.update(task)
+    if heard != "CANCELLED":
+        raise AssertionError(f"the runner of a cancelled job hears {heard}")
+    server.runner.log(task, ["and stopped"], last=True)
     server.runner.update(task, result="cancelled")
     return Scene(number, {task.job: task})
 

@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from tests.live.browser import Browser
 from tests.live.runner import Runner, Task
 
 PATIENCE = 20.0
@@ -19,7 +20,7 @@ PRIVATE, PUBLIC = "demo", "open"
 class Server(ABC):
     """A server with a private repository `demo` and a public one `open`, both of `owner`.
 
-    `tokens` are by role and suffix as in TOKENS; `users` are names by role.
+    `tokens` are by role and suffix as in TOKENS; `users` and `passwords` are by role.
     """
 
     url: str
@@ -31,6 +32,7 @@ class Server(ABC):
         self.label = f"label-{self.unique}"
         self.users = {role: f"{role}-{self.unique}" for role in ROLES}
         self.tokens: dict[str, str] = {}
+        self.passwords: dict[str, str] = {}
 
     @property
     @abstractmethod
@@ -46,6 +48,10 @@ class Server(ABC):
         """Uploads an artifact, as a running job does."""
 
     @abstractmethod
+    def change(self, repo: str, **settings: bool) -> None:
+        """A repository's settings by their names in Forgejo's API: `archived`, `has_actions`."""
+
+    @abstractmethod
     def close(self) -> None:
         """Removes everything that was made."""
 
@@ -57,6 +63,16 @@ class Server(ABC):
     def repo(self, name: str = PRIVATE) -> str:
         """The full name of one of the repositories."""
         return f"{self.users['owner']}/{name}"
+
+    def browser(self, role: str, base: str | None = None) -> Browser:
+        """A web session of one of the people; at `base`, a proxy before the server, if given."""
+        return Browser(base or self.url, self.users[role], self.passwords[role])
+
+    def cancel(self, number: int) -> None:
+        """The owner cancels a run of the private repository, in the web UI."""
+        answer = self.browser("owner").click(f"/{self.repo()}/actions/runs/{number}/cancel")
+        if answer.status_code != 200:
+            raise RuntimeError(f"run {number} can't be cancelled: {answer.status_code} {answer.text[:300]}")
 
     def take(self, number: int) -> Task:
         """The next job, as soon as there is one; it must be of this run."""

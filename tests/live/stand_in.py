@@ -18,6 +18,7 @@ class StandIn(Server):
         world = self.double.world
         self.admin = (world.admin.name, world.admin.password)
         people = {role: world.user(name) for role, name in self.users.items()}
+        self.passwords = {role: user.password for role, user in people.items()}
         for role, user in people.items():
             for suffix, scopes in TOKENS.items():
                 wide = [scope for scope in scopes if scope != "public-only"]
@@ -38,6 +39,10 @@ class StandIn(Server):
     def artifact(self, task: Task, name: str, data: bytes) -> None:
         run = next(run for run in self._repos[PRIVATE].runs if run.index == task.run_number)
         self.double.world.artifact(run, name, data)
+
+    def change(self, repo: str, **settings: bool) -> None:
+        for name, value in settings.items():
+            setattr(self._repos[repo], name, value)
 
     def close(self) -> None:
         self.double.stop()

@@ -7,7 +7,7 @@ import requests
 
 from tests.live import nulls
 from tests.live.conftest import Stage
-from tests.live.scenes import BIG, TITLE, finish
+from tests.live.scenes import BIG, TITLE, files, finish
 from tests.live.server import PUBLIC, eventually
 
 PLAYED = ("green", "failed", "needs", "matrix", "big", "cancelled", "artifacts", "deploy", "running", "feature")
@@ -44,6 +44,14 @@ def test_why_there_is_no_log(stage: Stage) -> None:
     ):
         answer = stage.of(scene, f"logs?job={job}")
         assert answer.status_code == 404 and reason in answer.json()["message"], (scene, answer.text)
+
+
+def test_a_job_whose_runner_uploaded_no_log(stage: Stage) -> None:
+    number = stage.server.push("again.yml", "mute")
+    task = stage.server.take(number)
+    stage.server.runner.update(task, result="success")
+    answer = stage.request("GET", f"{number}/logs")
+    assert answer.status_code == 404 and "never uploaded a log" in answer.json()["message"]
 
 
 def test_a_job_that_was_taken_but_has_said_nothing(stage: Stage) -> None:
@@ -141,7 +149,7 @@ def test_summary_names_the_failed_step(stage: Stage) -> None:
 def test_artifacts_of_a_run(stage: Stage) -> None:
     (artifact,) = stage.of("artifacts", "summary").json()["artifacts"]
     assert (artifact["name"], artifact["status"]) == ("report", "completed")
-    assert artifact["size_in_bytes"] > 0
+    assert artifact["size_in_bytes"] == len(files())
 
 
 def test_the_newest_run_of_a_workflow_is_that_of_any_branch(stage: Stage) -> None:
@@ -187,6 +195,47 @@ def test_access_to_a_public_repository(stage: Stage, role: str | None, write: tu
     read = stage.request("GET", f"{scene.number}/logs", role, repo=PUBLIC)
     assert (read.status_code, read.content) == (200, scene.task.log_bytes())
     assert stage.request("POST", f"{scene.number}/rerun", role, repo=PUBLIC).status_code in write
+
+
+def test_a_running_jobs_own_token(stage: Stage) -> None:
+    """It reads and reruns runs of its own repository, and sees no other; it ends with the job."""
+    server = stage.server
+    done = server.push("again.yml", "rerun by a job")
+    finish(server, server.take(done))
+    number = server.push("slow.yml", "the job that asks")
+    task = server.take(number)
+    server.runner.update(task)
+    server.tokens["job"] = task.context["token"]
+    assert stage.request("GET", f"{done}/logs", "job").status_code == 200
+    assert stage.request("GET", f"{stage.scenes['public'].number}/logs", "job", repo=PUBLIC).status_code == 404
+    assert stage.request("POST", f"{stage.scenes['public'].number}/rerun", "job", repo=PUBLIC).status_code == 404
+    assert stage.request("POST", f"{done}/rerun", "job").status_code == 201
+    finish(server, server.take(done))
+    finish(server, task)
+    assert stage.request("GET", f"{done}/logs", "job").status_code == 401
+
+
+def test_an_archived_repository_is_read_only(stage: Stage) -> None:
+    scene = stage.scenes["public"]
+    stage.server.change(PUBLIC, archived=True)
+    try:
+        assert stage.request("GET", f"{scene.number}/logs", repo=PUBLIC).content == scene.task.log_bytes()
+        refused = stage.request("POST", f"{scene.number}/rerun", "writer", repo=PUBLIC)
+        assert refused.status_code == 409 and "archived" in refused.json()["message"]
+    finally:
+        stage.server.change(PUBLIC, archived=False)
+
+
+@pytest.mark.parametrize("role", ["owner", "reader", None])
+def test_a_repository_without_actions(stage: Stage, role: str | None) -> None:
+    number = stage.scenes["public"].number
+    stage.server.change(PUBLIC, has_actions=False)
+    try:
+        for method, path in (("GET", "logs"), ("GET", "jobs"), ("POST", "rerun")):
+            answer = stage.request(method, f"{number}/{path}", role, repo=PUBLIC)
+            assert answer.status_code in (401, 403, 404), (path, answer.text)
+    finally:
+        stage.server.change(PUBLIC, has_actions=True)
 
 
 # --- attempts ---

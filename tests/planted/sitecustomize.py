@@ -27,6 +27,7 @@ APPLICATION = (
     "addon.render:Links.api",
     "addon.render:jobs",
     "addon.routes:parse",
+    "addon.selecting:Selecting.run",
     "addon.service:Service.log",
     "addon.transport:Stream.__iter__",
     "addon.transport:Transport.request",

@@ -1,0 +1,87 @@
+"""Annotations in a log: `::error file=app.py,line=3,title=Oops::message`, and the same with warning and notice.
+
+The workflow commands that GitHub defined and runners took over. Pure functions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+LEVELS = ("error", "warning", "notice")
+COMMAND = re.compile(r"::([a-zA-Z-]+)(?: +([^\r\n]*?))?::([^\r\n]*)")
+NUMBER = re.compile(r"[0-9]{1,9}")
+STOP = "stop-commands"
+# What `%` and two digits stand for in a message; in a property also what would end it.
+IN_MESSAGE = {"%0A": "\n", "%0D": "\r", "%25": "%"}
+IN_PROPERTY = {**IN_MESSAGE, "%3A": ":", "%2C": ","}
+ESCAPED = re.compile("%(?:0A|0D|25|3A|2C)", re.IGNORECASE)
+MOST_TEXT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One annotation; `level` is error, warning or notice. Lines and columns count from 1; None is what it doesn't
+    tell. Texts are cut at a thousand characters."""
+
+    level: str
+    message: str
+    title: str | None = None
+    file: str | None = None
+    line: int | None = None
+    end_line: int | None = None
+    column: int | None = None
+    end_column: int | None = None
+
+
+def annotations_in(lines: Iterable[str]) -> Iterator[tuple[int, Annotation]]:
+    """The annotations of a log's lines (without times), each with its line's place, counted from 0.
+
+    Between `::stop-commands::word` and `::word::` a log may hold anything: commands there are none.
+    """
+    stopped: str | None = None
+    for place, text in enumerate(lines):
+        if "::" not in text:
+            continue
+        text = text.lstrip(" \t\ufeff")
+        if stopped is not None:
+            if text.rstrip() == f"::{stopped}::":
+                stopped = None
+            continue
+        match = COMMAND.match(text)
+        if match is None:
+            continue
+        name, properties, message = match[1].lower(), match[2] or "", match[3]
+        if name == STOP and message.strip():
+            stopped = message.strip()
+        elif name in LEVELS:
+            yield place, _annotation(name, properties, message)
+
+
+def _annotation(level: str, properties: str, message: str) -> Annotation:
+    given = {}
+    for part in properties.split(","):
+        name, equals, value = part.partition("=")
+        if equals:
+            given[name.strip().lower()] = _decoded(value.strip(), IN_PROPERTY)
+    return Annotation(
+        level=level,
+        message=_decoded(message, IN_MESSAGE),
+        title=given.get("title") or None,
+        file=given.get("file") or None,
+        line=_number(given.get("line")),
+        end_line=_number(given.get("endline")),
+        column=_number(given.get("col")),
+        end_column=_number(given.get("endcolumn")),
+    )
+
+
+def _decoded(text: str, meanings: dict[str, str]) -> str:
+    """Decoded once: `%250A` is `%0A`. What only a property escapes stays as it is in a message."""
+    whole = ESCAPED.sub(lambda found: meanings.get(found[0].upper(), found[0]), text)
+    return whole if len(whole) <= MOST_TEXT else whole[:MOST_TEXT] + "…"
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and NUMBER.fullmatch(text) else None

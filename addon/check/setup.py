@@ -1,0 +1,52 @@
+"""What the operator has set: the environment, mitm.yaml, the address to listen on."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+URL = re.compile(r"https?://[^/@?#\s]+/?")
+LISTEN = re.compile(r"(?:(?P<host>[^/\s]+):)?(?P<port>[0-9]{1,5})")
+DEFAULT_LISTEN = "127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """`upstream` is None when FORGEJO_URL is missing or wrong; `listen` host and port, None when LISTEN is wrong;
+    `address` the URL that clients use, if it was given."""
+
+    environment: Mapping[str, str]
+    options: Mapping[str, Any]
+    address: str | None = None
+
+    @property
+    def upstream(self) -> str | None:
+        url = self.environment.get("FORGEJO_URL", "")
+        return url.rstrip("/") if URL.fullmatch(url) else None
+
+    @property
+    def listen(self) -> tuple[str, int] | None:
+        match = LISTEN.fullmatch(self.environment.get("LISTEN") or DEFAULT_LISTEN)
+        return (match["host"] or "127.0.0.1", int(match["port"])) if match else None
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        return self.listen is not None and is_loopback(self.listen[0])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own, reachable from nowhere else."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    """Of a URL, with the scheme's port where it names none."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

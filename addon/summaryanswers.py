@@ -1,0 +1,27 @@
+"""A run's summary as an answer: JSON, or what else the client's Accept prefers."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from addon import markdown, render, table
+from addon.access import Caller
+from addon.replies import as_json, client_left, links
+from addon.routes import Query
+from addon.service import Service, Timings
+
+JSON, MARKDOWN, TEXT = "application/json", "text/markdown", "text/plain"
+WRITERS = {MARKDOWN: markdown.summary, TEXT: table.summary}
+
+
+def summary(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
+    """JSON for `*/*`, and for whoever accepts none of the three."""
+    found = service.summary(query, caller, timings, client_left())
+    wanted = request.accept_mimetypes.best_match((JSON, MARKDOWN, TEXT), JSON)
+    if wanted not in WRITERS:
+        response = as_json(render.summary(found, links()))
+    else:
+        body = WRITERS[wanted](found, links()).encode("utf-8", "replace")
+        response = Response(body, content_type=f"{wanted}; charset=utf-8")
+    response.headers["Vary"] = "Accept"
+    return response
