@@ -10,10 +10,10 @@ from typing import Any
 
 from addon.bundle import mark
 from addon.errors import BadRequest
-from addon.follow import Beat, End, Event, Lines, Note, Place, StatusChanged, StepChanged
 from addon.followservice import Following
 from addon.logs import Options
 from addon.model import Status
+from addon.progress import Beat, End, Event, Lines, Note, Place, StatusChanged, StepChanged
 
 # Seconds of silence after which an event stream gets a comment, so that nobody in between closes it.
 SILENCE = 15.0

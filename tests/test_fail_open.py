@@ -77,7 +77,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         ("addon.pages:run", JOBS, {500}),
         ("addon.service:Service.log", LOGS, {500}),
         ("addon.render:jobs", JOBS, {500}),
-        ("addon.render:Links.api", JOBS, {500}),
+        ("addon.links:Links.api", JOBS, {500}),
         ("addon.proxy:ActionsExtension._application", LOGS, {503}),
         ("addon.proxy:ActionsExtension._readdress", LOGS, {503}),
         ("addon.proxy:ActionsExtension._take", LOGS, {503}),

@@ -185,7 +185,7 @@ def test_pages_of_the_extension_itself() -> None:
 
 
 def test_an_unknown_tail_is_a_404_that_lists_the_known() -> None:
-    with pytest.raises(NotFound, match="jobs, logs, summary, rerun, attempts"):
+    with pytest.raises(NotFound, match="jobs, logs, summary, rerun, cancel, attempts, artifacts"):
         parse("GET", f"{RUNS}/latest/log")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -49,9 +50,10 @@ def asked(target: Target, path: str, token: str, **query: Any) -> Iterator[Futur
 
 
 def looks(double: Double, demo: Sample, number: int) -> int:
-    """How often the session has looked at the run."""
-    path = f"/{demo.repo.full_name}/actions/runs/{number}/jobs/0"
-    return sum(seen.path == path and seen.method == "GET" for seen in double.requests_by_session())
+    """How often the session has seen the run's page."""
+    page = re.compile(rf"/{demo.repo.full_name}/actions/runs/{number}/jobs/0(/attempt/[0-9]+)?")
+    shown = (seen for seen in double.requests_by_session() if seen.method == "GET" and seen.status == 200)
+    return sum(page.fullmatch(seen.path) is not None for seen in shown)
 
 
 def play(world: Any, run: Any) -> None:
@@ -265,7 +267,7 @@ class Inside:
         monkeypatch.setenv("FORGEJO_ADMIN_PASSWORD", admin.password)
         monkeypatch.setattr(waiting, "STEP", 0.1)
         upstream = Upstream(Transport(double.url, 10, 1))
-        self.service: Service = build(Settings(double.url, recheck=0.2), upstream)
+        self.service: Service = build(Settings(double.url, recheck=0.2), upstream).service
         self.demo = sample(double.world, "inside")
 
     def info(self, tail: str, left: Callable[[], bool] = lambda: False) -> Any:

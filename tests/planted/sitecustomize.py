@@ -24,7 +24,7 @@ APPLICATION = (
     "addon.limits:Gate.take",
     "addon.pages:run",
     "addon.pages:run_page",
-    "addon.render:Links.api",
+    "addon.links:Links.api",
     "addon.render:jobs",
     "addon.routes:parse",
     "addon.selecting:Selecting.run",
