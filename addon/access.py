@@ -28,6 +28,8 @@ ROUTE_MISSING = b"404 page not found"
 # A page past the end costs a third of one that renders an object.
 PAST_THE_END = {"page": "1000000", "limit": "1"}
 RECHECK_AFTER = 60.0
+# Words of a header shorter than this are `token`, `Basic`, an address.
+SHORTEST_SECRET = 8
 API_PATH = re.compile(r"(?:/.*)?/api/v1/repos/([^/]+)/([^/]+)(?:/.*)?")
 
 
@@ -230,7 +232,7 @@ class Access:
             repo = _renamed(answer)
         if answer.status in accept and (answer.status == 200 or answer.media_type == "application/json"):
             return answer, repo
-        raise _refusal(repo, answer)
+        raise _refusal(caller, repo, answer)
 
 
 def _details(runs: list[Mapping[str, Any]], number: int) -> RunDetails:
@@ -268,15 +270,15 @@ def _renamed(answer: Answer) -> Repo:
     return Repo(*names)
 
 
-def _refusal(repo: Repo, answer: Answer) -> Exception:
-    """Forgejo's no, in our words or its own."""
+def _refusal(caller: Caller, repo: Repo, answer: Answer) -> Exception:
+    """Forgejo's no, in our words or its own, without the token that some versions quote."""
     if answer.status == 404:
         if answer.media_type == "text/plain" and answer.body.strip() == ROUTE_MISSING:
             return _RouteMissing()
         return NotFound(f"no repository {repo} with Actions that you may see")
     kinds: dict[int, type[ApiError]] = {401: Unauthorized, 403: Forbidden}
     if kind := kinds.get(answer.status):
-        return kind(_message(answer) or "Forgejo refuses these credentials")
+        return kind(_without(caller, _message(answer))[:300] or "Forgejo refuses these credentials")
     if answer.status == 423:
         return _archived(repo)
     if answer.status in (429, 503):
@@ -288,9 +290,19 @@ def _archived(repo: Repo) -> Conflict:
     return Conflict(f"{repo} is archived: nothing can be rerun or cancelled")
 
 
-def _message(answer: Answer) -> str | None:
+def _without(caller: Caller, message: str) -> str:
+    """A message is shown and kept where a token must not be."""
+    values = [*caller.headers.values(), *caller.parameters.values()]
+    for secret in sorted({part for value in values for part in value.split()}, key=len, reverse=True):
+        if len(secret) >= SHORTEST_SECRET:
+            message = message.replace(secret, "[redacted]")
+    return message
+
+
+def _message(answer: Answer) -> str:
+    """Empty if there is none."""
     try:
         message = _object(answer).get("message")
     except UpstreamUnexpected:
-        return None
-    return message[:300] if isinstance(message, str) else None
+        return ""
+    return message if isinstance(message, str) else ""
