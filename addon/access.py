@@ -6,9 +6,11 @@ Actions unit, not just the repository; one whose answer is useful as well serves
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
@@ -28,8 +30,6 @@ ROUTE_MISSING = b"404 page not found"
 # A page past the end costs a third of one that renders an object.
 PAST_THE_END = {"page": "1000000", "limit": "1"}
 RECHECK_AFTER = 60.0
-# Words of a header shorter than this are `token`, `Basic`, an address.
-SHORTEST_SECRET = 8
 API_PATH = re.compile(r"(?:/.*)?/api/v1/repos/([^/]+)/([^/]+)(?:/.*)?")
 
 
@@ -292,11 +292,19 @@ def _archived(repo: Repo) -> Conflict:
 
 def _without(caller: Caller, message: str) -> str:
     """A message is shown and kept where a token must not be."""
-    values = [*caller.headers.values(), *caller.parameters.values()]
-    for secret in sorted({part for value in values for part in value.split()}, key=len, reverse=True):
-        if len(secret) >= SHORTEST_SECRET:
-            message = message.replace(secret, "[redacted]")
+    for secret in sorted(_secrets(caller), key=len, reverse=True):
+        message = message.replace(secret, "[redacted]")
     return message
+
+
+def _secrets(caller: Caller) -> Iterator[str]:
+    """What Forgejo may have taken for a token or a password."""
+    yield from filter(None, caller.parameters.values())
+    for value in caller.headers.values():
+        secret = value.partition(" ")[2].strip()
+        with contextlib.suppress(ValueError):
+            yield from filter(None, base64.b64decode(secret, validate=True).decode().split(":", 1))
+        yield secret or value
 
 
 def _message(answer: Answer) -> str:
