@@ -6,44 +6,25 @@ Actions unit, not just the repository; one whose answer is useful as well serves
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
 from addon import pages, trace
+from addon.caller import Caller
 from addon.errors import ApiError, Busy, Conflict, Forbidden, NotFound, RunNotFound, Unauthorized, UpstreamUnexpected
 from addon.model import Repo, RunDetails
 from addon.routes import NAME
 from addon.transport import Answer, QueryValues, Transport
-
-# Everything in which Forgejo's API takes credentials, and what it needs to tell who is behind the proxy. Cookies
-# are left out: the API ignores them. So is X-WEBAUTH-*: a client must not be believed.
-HEADERS = ("Authorization", "X-Forgejo-OTP", "X-Gitea-OTP", "Sudo", "X-Forwarded-For", "X-Real-IP")
-PARAMETERS = ("token", "access_token", "sudo")
 
 ROUTE_MISSING = b"404 page not found"
 # A page past the end costs a third of one that renders an object.
 PAST_THE_END = {"page": "1000000", "limit": "1"}
 RECHECK_AFTER = 60.0
 API_PATH = re.compile(r"(?:/.*)?/api/v1/repos/([^/]+)/([^/]+)(?:/.*)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: the credentials as they came, never looked into."""
-
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """The same for the same credentials. Not to be shown."""
-        return (*sorted(self.headers.items()), None, *sorted(self.parameters.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +259,7 @@ def _refusal(caller: Caller, repo: Repo, answer: Answer) -> Exception:
         return NotFound(f"no repository {repo} with Actions that you may see")
     kinds: dict[int, type[ApiError]] = {401: Unauthorized, 403: Forbidden}
     if kind := kinds.get(answer.status):
-        return kind(_without(caller, _message(answer))[:300] or "Forgejo refuses these credentials")
+        return kind(caller.redact(_message(answer))[:300] or "Forgejo refuses these credentials")
     if answer.status == 423:
         return _archived(repo)
     if answer.status in (429, 503):
@@ -288,23 +269,6 @@ def _refusal(caller: Caller, repo: Repo, answer: Answer) -> Exception:
 
 def _archived(repo: Repo) -> Conflict:
     return Conflict(f"{repo} is archived: nothing can be rerun or cancelled")
-
-
-def _without(caller: Caller, message: str) -> str:
-    """A message is shown and kept where a token must not be."""
-    for secret in sorted(_secrets(caller), key=len, reverse=True):
-        message = message.replace(secret, "[redacted]")
-    return message
-
-
-def _secrets(caller: Caller) -> Iterator[str]:
-    """What Forgejo may have taken for a token or a password."""
-    yield from filter(None, caller.parameters.values())
-    for value in caller.headers.values():
-        secret = value.partition(" ")[2].strip()
-        with contextlib.suppress(ValueError):
-            yield from filter(None, base64.b64decode(secret, validate=True).decode().split(":", 1))
-        yield secret or value
 
 
 def _message(answer: Answer) -> str:
