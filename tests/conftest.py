@@ -66,7 +66,6 @@ def demo(target: Target, unique: str) -> Sample:
     return sample(target.world, unique)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 @pytest.fixture(params=VERSIONS)
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     """A stand-in of each version, for tests of the stand-in itself."""
@@ -74,6 +73,7 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
         yield Case(double)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one version stay on one worker, so each version's proxy is started once."""
     for item in items:
