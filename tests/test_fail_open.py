@@ -105,7 +105,7 @@ def test_an_exception_in_any_room(stage: Stage, room: str, request_: tuple[str, 
     assert TEXT not in answer.text + str(answer.headers)
     if answer.status_code == 500:
         assert answer.json()["message"] == "internal error of the Actions extension"
-        assert "actions extension: unexpected RuntimeError at sitecustomize.py" in stage.proxy.log()
+        wait_until(lambda: "actions extension: unexpected RuntimeError at sitecustomize.py" in stage.proxy.log())
         assert f"extension: {TEXT}" not in stage.proxy.log()
     stage.never_native()
     assert all(job.status.done for job in stage.demo.runs["failed"].jobs), "it was rerun"
