@@ -7,6 +7,7 @@ ends both together.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -75,6 +76,9 @@ def _print_examples(base: str) -> None:
     for what, token, path in EXAMPLES:
         post = "-X POST " if path.endswith("/rerun") else ""
         print(f"  # {what}\n  curl {post}-H 'Authorization: token {token}' '{base}/{path}'\n")
+    if shutil.which("git"):
+        host = base.removeprefix("http://").partition("/")[0]
+        print(f"  # a repository to push to (see Recipes)\n  git clone http://alice:{ALICE_TOKEN}@{host}/{REPO}.git\n")
     print("Ctrl-C ends it. To run in front of your own Forgejo: ./run.sh help", flush=True)
 
 
