@@ -72,6 +72,7 @@ find_python() {
 # Makes .venv from requirements.lock, unless the one there was made here from just this lock file.
 set_up() {
     is_set_up && return
+    [[ -w . ]] || fail "$here is not set up for $(id -un): run ./run.sh set-up as the owner of $here, with a Python that $(id -un) may run"
     local python
     python=$(find_python)
     mkdir -p .mitm
@@ -118,16 +119,18 @@ serve() {
     shift
     local listen=${LISTEN:-127.0.0.1:8080}
     [[ ! $listen =~ ^[0-9]+$ ]] || listen=127.0.0.1:$listen
-    [[ $listen =~ ^[^/[:space:]]+:[0-9]{1,5}$ ]] || fail "LISTEN is '$LISTEN'; write host:port or port, as 127.0.0.1:8080"
+    [[ $listen =~ ^[^/[:space:]]+:([0-9]{1,5})$ && 10#${BASH_REMATCH[1]} -le 65535 ]] || fail "LISTEN is '$LISTEN'; write host:port or port, as 127.0.0.1:8080"
+    listen=${listen//[\[\]]/} # mitmproxy wants an IPv6 address without them
     [[ -n ${FORGEJO_URL:-} || -z ${FORGEJO_ADMIN_USER:-} ]] || fail "FORGEJO_ADMIN_USER is set, but FORGEJO_URL is not; set both, or neither for the demo"
+    [[ -z ${FORGEJO_URL:-} ]] || check_environment
     set_up
+    .venv/bin/python -m addon.optionfile mitm.yaml || exit 2
     link_options
     if [[ -z ${FORGEJO_URL:-} ]]; then
         # The demo has an account of its own; nothing of a real one may reach it.
         unset FORGEJO_ADMIN_PASSWORD_FILE FORGEJO_ADMIN_TOTP_SECRET
         exec .venv/bin/python -m tests.double.serve_demo "$listen" .venv/bin/"$program" --set "confdir=$here/.mitm" "$@"
     fi
-    check_environment
     exec .venv/bin/"$program" --set "confdir=$here/.mitm" --mode "reverse:${FORGEJO_URL%/}@$listen" "$@"
 }
 
@@ -139,7 +142,7 @@ link_options() {
 }
 
 check_environment() {
-    [[ $FORGEJO_URL =~ ^https?://[^/@?#[:space:]]+/?$ ]] \
+    [[ $FORGEJO_URL =~ ^https?://([^/@?#:[:space:]]+|\[[0-9a-fA-F:]+\])(:([0-9]{1,5}))?/?$ && 10#${BASH_REMATCH[3]:-0} -le 65535 ]] \
         || fail "FORGEJO_URL is '$FORGEJO_URL'; write scheme, host and port, without a path, as http://127.0.0.1:3000"
     [[ -n ${FORGEJO_ADMIN_USER:-} ]] || fail "FORGEJO_ADMIN_USER is not set; name the account whose session reads the pages"
     if [[ -n ${FORGEJO_ADMIN_PASSWORD_FILE:-} ]]; then

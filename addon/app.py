@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import waitress.server
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import PathConverter
 
 from addon import __version__, credentials, health, journal, own, routes, trace
 from addon.access import Access
@@ -71,6 +72,9 @@ class Parts:
     journal: Journal
 
 
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
 def build(settings: Settings, upstream: Upstream) -> Parts:
     """The parts for one Forgejo. Callers' questions and the administrator's never share a connection, nor can a
     flood of the one keep the other from its places."""
@@ -108,12 +112,20 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     )
 
 
-def create_app(parts: Parts, secret: str) -> Flask:
-    """The WSGI application. It has no routes of its own: only the addon knows which paths are forwarded here."""
-    app = Flask("addon", static_folder=None)
+class AnyPath(PathConverter):
+    """Any path, also with a line end in it, which an artifact's name may hold."""
 
-    @app.before_request  # also for what no pattern of Flask's would match, such as a line end in a name
-    def answer() -> Response:
+    regex = "(?s:[^/].*?)"
+
+
+def create_app(parts: Parts, secret: str) -> Flask:
+    """The WSGI application. Every path is its own 404: only the addon knows which are forwarded here."""
+    app = Flask("addon", static_folder=None)
+    app.url_map.converters["path"] = AnyPath
+
+    @app.route("/", defaults={"path": ""}, methods=METHODS)
+    @app.route("/<path:path>", methods=METHODS)
+    def answer(path: str) -> Response:
         timings = Timings()
         try:
             response = _answer(parts, secret, timings)
@@ -168,7 +180,10 @@ def main() -> None:
     """Reads the start line, serves on a free loopback port, ends with the parent."""
     start = json.loads(sys.stdin.readline())
     settings = Settings.from_json(start["settings"])
-    journal.set_up(settings.log, os.environ.get("ACTIONS_LOG_LEVEL", "INFO"))
+    try:
+        journal.set_up(settings.log, os.environ.get("ACTIONS_LOG_LEVEL", "INFO"))
+    except ValueError as error:
+        sys.exit(f"actions extension: {error}")
     upstream = Upstream(Transport(settings.upstream, min(settings.timeout, FIRST_LOOK), 1))
     upstream.look()
     parts = build(settings, upstream)
@@ -204,7 +219,7 @@ def _tell_collisions(upstream: Upstream, settings: Settings) -> None:
         return
     means = {"extension": "a run number, answered here", "native": "a database id, answered by Forgejo"}
     log.warning(
-        "Forgejo %s has runs/{x}/jobs and runs/{x}/logs itself; with actions_collisions: %s, {x} is %s",
+        "Forgejo %s has runs/{x}/jobs, logs, artifacts and cancel itself; with actions_collisions: %s, {x} is %s",
         upstream.version,
         settings.collisions,
         means[settings.collisions],

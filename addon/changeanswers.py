@@ -8,9 +8,10 @@ from flask import Response
 
 from addon.access import Caller
 from addon.changes import Cancel, Rerun
+from addon.links import Links
 from addon.model import Job, Run, Status
 from addon.parameters import ALL, FAILED
-from addon.render import Json, Links
+from addon.render import Json
 from addon.replies import as_json, links
 from addon.routes import Query
 from addon.service import Service, Timings
@@ -30,7 +31,7 @@ def rerun(service: Service, query: Query, caller: Caller, timings: Timings) -> R
         return as_json(_rerun(done, job, urls))
     log.info("rerun of %s run %d, job %s", run.repo, run.number, "all" if job is None else job)
     response = as_json(_rerun(done, job, urls), 201)
-    response.headers["Location"] = urls.free(run)
+    response.headers["Location"] = urls.api(run)
     return response
 
 
@@ -84,9 +85,9 @@ def _state(run: Run, dry_run: bool, urls: Links) -> Json:
         "done": run.done,
         "dry_run": dry_run,
         "html_url": urls.html(run),
-        "watch_url": urls.free(run),
-        "jobs_url": urls.free(run, "/jobs"),
-        "logs_url": urls.free(run, "/logs"),
+        "watch_url": urls.api(run),
+        "jobs_url": urls.api(run, "/jobs"),
+        "logs_url": urls.api(run, "/logs"),
     }
 
 

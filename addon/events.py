@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from addon.bundle import mark
 from addon.errors import BadRequest
-from addon.follow import Beat, End, Event, Lines, Note, Place, StatusChanged, StepChanged
 from addon.followservice import Following
 from addon.logs import Options
 from addon.model import Status
+from addon.progress import Beat, End, Event, Lines, Note, Place, StatusChanged, StepChanged
 
 # Seconds of silence after which an event stream gets a comment, so that nobody in between closes it.
 SILENCE = 15.0
@@ -29,7 +29,7 @@ ENDINGS = {
 }
 
 
-def as_text(following: Following, options: Options) -> Iterator[bytes]:
+def as_text(following: Following, options: Options) -> Generator[bytes, None, None]:
     """Log lines as they are. What else must be said stands on lines of its own; of several jobs, one comes before
     each change to another."""
     shown: int | None = None
@@ -48,7 +48,7 @@ def as_text(following: Following, options: Options) -> Iterator[bytes]:
             yield b""
 
 
-def as_event_stream(following: Following, options: Options) -> Iterator[bytes]:
+def as_event_stream(following: Following, options: Options) -> Generator[bytes, None, None]:
     """Events `line`, `step`, `status`, `note` and `end`, each with JSON as its data, of which `job` is the index.
 
     The id of a line is the place after it, of every job so far: who comes back with it goes on there.

@@ -17,6 +17,7 @@ from addon.artifacts import Artifacts
 from addon.errors import ApiError
 from addon.forgejo import Forgejo
 from addon.joblogs import JobLogs, not_started
+from addon.limits import Gate
 from addon.lines import ESCAPE, TIMESTAMP
 from addon.logs import LogReader
 from addon.model import Artifact, Job, JobDetail, Run, Status, Step
@@ -25,11 +26,14 @@ SIDE_BY_SIDE = 4
 MOST_JOBS = 10
 MOST_STEPS = 5
 MOST_ANNOTATIONS = 50
-# Bytes of a log's end that are read; the largest log whose steps are told apart, for which all of it is counted;
-# and characters of a line.
-WINDOW = 2 << 20
+# Bytes of a log's end that are read, and the largest log whose steps are told apart, for which all of it is counted.
+WINDOW = 1 << 20
 MOST_COUNTED = 16 << 20
+# Characters of a line, and of all lines of a step that are given.
 MOST_LINE = 2000
+MOST_TEXT = 128 * 1024
+# Each holds some megabytes while it is made.
+AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,12 @@ class Explainer:
         self._logs = logs
         self._reader = LogReader(logs)
         self._artifacts = artifacts
+        self._places = Gate("summaries", AT_ONCE)
 
     def explain(self, run: Run, lines: int) -> Explanation:
         """The run with the last `lines` lines of each failed step. A log that can't be had is told, not raised."""
         failed = [job for job in run.jobs if job.status is Status.FAILURE]
-        with trace.pool(SIDE_BY_SIDE) as pool:
+        with self._places.take(), trace.pool(SIDE_BY_SIDE) as pool:
             artifacts = pool.submit(self._artifacts.list, run)
             read = list(pool.map(lambda job: self._job(run, job, lines), failed[:MOST_JOBS]))
             listed = artifacts.result()
@@ -117,7 +122,7 @@ class Explainer:
         if lengths and any(step.lines is None for step in told):
             problem = f"a failed step's lines are not among the log's last {WINDOW >> 20} MiB, which are read"
         by_step = bool(told) and all(step.lines is not None for step in told)
-        last = None if by_step else tuple(window[max(len(window) - lines, 0) :])
+        last = None if by_step else _bounded(window[max(len(window) - lines, 0) :])
         ends = list(accumulate(lengths))
         found = [
             Found(annotation, job, bisect_right(ends, first + place) + 1 if ends else None)
@@ -159,4 +164,11 @@ def _told(step: Step, window: list[str], first: int, lengths: Sequence[int], lin
     start = max(start, stop - lines)
     if start < first or stop - first > len(window):
         return FailedStep(step, None, lengths[step.number - 1])
-    return FailedStep(step, tuple(window[start - first : stop - first]), lengths[step.number - 1])
+    return FailedStep(step, _bounded(window[start - first : stop - first]), lengths[step.number - 1])
+
+
+def _bounded(lines: list[str]) -> tuple[str, ...]:
+    """As many of the last lines as are not too much text."""
+    sizes = accumulate(len(line) for line in reversed(lines))
+    kept = sum(size <= MOST_TEXT for size in sizes)
+    return tuple(lines[len(lines) - kept :])

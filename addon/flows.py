@@ -17,22 +17,29 @@ ARRIVED_HEADER = "X-Actions-Arrived"
 TRACE_HEADER = "X-Actions-Trace"
 # mitmweb's marks: answered by the extension, and passed on though the path could be its.
 MARK, PASSED_MARK = ":rocket:", ":arrow_right:"
+TAKEN = "actions-extension-taken"
 # JSON bodies up to this size, in bytes, are kept for mitmweb to show; everything else is streamed and forgotten.
 MOST_SHOWN = 256 * 1024
 
 
 def wanted() -> bool:
     """Whether anybody will see the flows: mitmweb, or a file that they are saved to."""
-    return _view() is not None or bool(ctx.options.save_stream_file)
+    return _view() is not None or bool(getattr(ctx.options, "save_stream_file", None))
 
 
 def begin(flow: http.HTTPFlow, shown: bool) -> None:
     """Before the request is sent to the application: asks for its record, if flows are seen by anybody."""
     flow.marked = MARK
+    flow.metadata[TAKEN] = True
     flow.comment = "answered by the Actions extension"
     flow.request.headers.pop(TRACE_HEADER, None)
     if shown:
         flow.request.headers[TRACE_HEADER] = "wanted"
+
+
+def is_taken(flow: http.HTTPFlow) -> bool:
+    """Whether it went to the application. The mark won't tell: anybody can change it in mitmweb."""
+    return TAKEN in flow.metadata
 
 
 def answered(flow: http.HTTPFlow) -> None:

@@ -9,123 +9,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from addon import bundle, lines
-from addon.errors import ApiError, Forbidden, Gone, InternalError, NotFound, Unauthorized
+from addon.errors import ApiError, Gone, InternalError, NotFound
 from addon.feed import Feed
+from addon.guard import Guard
 from addon.lines import Range
 from addon.logs import LogReader, Options
 from addon.model import Run, Status
 from addon.polling import Watch
+from addon.progress import Beat, End, Event, Lines, Note, Place, StatusChanged, StepChanged
 
-# Seconds that Forgejo may be away before a stream is given up.
-GIVE_UP = 60.0
 # How long news are waited for before a look whether the client is still there; of several jobs, all of them.
 LISTEN, LISTEN_TO_MANY = 1.0, 0.25
 # Of a run with many jobs so many are followed at a time.
 MOST_AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a follower is: the attempt and task, the byte, and the line's number from 0 if that is known."""
-
-    attempt: int = 0
-    task: str = ""
-    byte: int = 0
-    line: int | None = 0
-
-    def behind(self, block: bytes) -> Place:
-        """The place after a block of lines."""
-        line = None if self.line is None else self.line + block.count(b"\n")
-        return replace(self, byte=self.byte + len(block), line=line)
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Whole lines of a log, and the place of the first."""
-
-    data: bytes
-    start: Place
-
-
-@dataclass(frozen=True, slots=True)
-class StepChanged:
-    """A step has a new state."""
-
-    number: int
-    name: str
-    status: Status
-
-
-@dataclass(frozen=True, slots=True)
-class StatusChanged:
-    """The job has a new state."""
-
-    status: Status
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something that a reader should know, such as that Forgejo does not answer at the moment."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """Nothing new."""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Nothing more will come of this job. `reason` is done, step, rerun, expired, missing, access or stopping."""
-
-    reason: str
-    status: Status
-    text: str = ""
-
-
-Event = Lines | StepChanged | StatusChanged | Note | Beat | End
-
-
-class Guard:
-    """What ends a stream before its job does: the client leaves, access ends, Forgejo stays away, the proxy stops."""
-
-    def __init__(
-        self, check: Callable[[], object], gone: Callable[[], bool], stopping: Callable[[], bool], recheck: float
-    ) -> None:
-        """`check` asks for access anew, every `recheck` seconds, and raises what it is refused with."""
-        self.gone = gone
-        self.stopping = stopping
-        self._check = check
-        self._recheck = recheck
-        self._checked_at = time.monotonic()
-        self._failing_since: float | None = None
-
-    def refusal(self) -> str | None:
-        """Why nothing more may be shown. Forgejo is asked when its last yes is old; raises while it can't be."""
-        if time.monotonic() - self._checked_at < self._recheck:
-            return None
-        try:
-            self._check()
-        except (Unauthorized, Forbidden, NotFound) as error:
-            return error.message
-        self._checked_at = time.monotonic()
-        return None
-
-    def failed(self, error: ApiError) -> bool:
-        """Notes that Forgejo failed; whether it just began to. Raises the error when that has lasted too long."""
-        began = self._failing_since is None
-        self._failing_since = self._failing_since or time.monotonic()
-        if time.monotonic() - self._failing_since > GIVE_UP:
-            raise error
-        return began
-
-    def worked(self) -> None:
-        """Forgejo answers again."""
-        self._failing_since = None
 
 
 class Follower:

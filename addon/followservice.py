@@ -11,14 +11,16 @@ from addon import follow
 from addon.access import Access, Caller
 from addon.errors import BadRequest, Gone, NotFound
 from addon.feed import Feed, Feeds
-from addon.follow import Event, Finished, Follower, Guard, Place
+from addon.follow import Finished, Follower
 from addon.forgejo import Forgejo
+from addon.guard import Guard
 from addon.joblogs import JobLogs, not_started
 from addon.limits import Gate
 from addon.logs import LogReader, Options
 from addon.model import Job, Run, Status
 from addon.parameters import ALL, FAILED, NEWEST
 from addon.polling import Pollers
+from addon.progress import Event, Place
 from addon.routes import Query
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
-from addon import pages, trace
+from addon import pages
 from addon.admin import AdminSession
 from addon.errors import Conflict, NotFound, RunNotFound, UpstreamUnexpected
 from addon.model import JobDetail, Repo, Run, Status
@@ -85,13 +85,11 @@ class Forgejo:
         return self._run_at(repo, number, job, 1, answer) if answer.status == 200 else None
 
     def _newest_attempt(self, repo: Repo, number: int, job: int, path: str) -> Run:
-        with trace.pool(1) as pool:
-            # Of a version whose page is a shell the state is asked for at the same time. None is lost if that fails.
-            state = pool.submit(self._state, path) if self._numbers_attempts is False else None
-            answer = self._admin.get(path)
-            self._numbers_attempts = answer.status == 307 if answer.status in (200, 307) else self._numbers_attempts
-            if answer.status == 200:
-                return self._from_shell(repo, number, job, answer, state.result() if state else self._state(path))
+        answer = self._admin.get(path)
+        if answer.status in (200, 307):
+            self._numbers_attempts = answer.status == 307
+        if answer.status == 200:
+            return self._from_shell(repo, number, job, path, answer)
         return self._from_attempt(repo, number, job, path, answer)
 
     def refreshed(self, run: Run) -> Run:
@@ -103,10 +101,9 @@ class Forgejo:
         newer = pages.run(run.repo, run.number, run.detail.index, page, answer.json())
         return replace(newer, detail=replace(newer.detail, attempt=run.detail.attempt))
 
-    def _state(self, path: str) -> Answer:
-        return self._admin.post(path, {"logCursors": []})
-
-    def _from_shell(self, repo: Repo, number: int, job: int, shell: Answer, state: Answer) -> Run:
+    def _from_shell(self, repo: Repo, number: int, job: int, path: str, shell: Answer) -> Run:
+        # Only after the page, which shows whether the session is alive: the state of a public repository doesn't.
+        state = self._admin.post(path, {"logCursors": []})
         if state.status != 200:
             raise no_run(number, state)
         return pages.run(repo, number, job, pages.run_page(shell.text), state.json())

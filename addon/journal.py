@@ -28,6 +28,8 @@ log = logging.getLogger("addon.requests")
 
 PLAIN = re.compile(r"[A-Za-z0-9_.,:#/@+-]{1,200}")
 MOST_TEXT = 200
+PLURALS = {one: name for name, one in routes.ONE_OF.items()}
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 # Requests for these say nothing of repositories, and come every few seconds.
 OWN = "own"
 UNREAD = "unread"
@@ -74,8 +76,8 @@ class Entry:
         if query is None:
             entry["path"] = _cut(self.target.partition("?")[0])
         else:
-            given = {name: _shown(name, value) for name, value in _given(query).items()}
-            entry |= {"repo": str(query.repo), "run": query.run or "latest", "action": query.action, "query": given}
+            run = None if query.action == "runs" else query.run or "latest"
+            entry |= {"repo": str(query.repo), "run": run, "action": query.action, "query": _given(query)}
         entry |= {"status": self.status, "ms": round(self.milliseconds, 1), "bytes": self.size, "whole": self.whole}
         entry |= {"forgejo": seen.asked, "access": seen.access, "caller": _cut(seen.caller), "error": _cut(seen.error)}
         return json.dumps(entry)
@@ -150,6 +152,8 @@ class JsonLines(logging.Formatter):
 
 def set_up(mode: str, level: str) -> None:
     """Sends the application's messages to standard error. Raises ValueError for a level that there is not."""
+    if level not in LEVELS:
+        raise ValueError(f"ACTIONS_LOG_LEVEL is {level!r}; write {', '.join(LEVELS[:-1])} or {LEVELS[-1]}")
     messages = logging.StreamHandler(sys.stderr)
     messages.setFormatter(JsonLines() if mode == "json" else logging.Formatter("actions extension: %(message)s"))
     logging.basicConfig(level=level, handlers=[messages])
@@ -162,10 +166,11 @@ def set_up(mode: str, level: str) -> None:
 
 
 def described(query: Query) -> str:
-    """A parsed request in a line: `org/repo runs/latest/logs job=1`."""
-    tail = "" if query.action == "info" else f"/{query.action}"
-    given = (f"{name}={quoted(_shown(name, value))}" for name, value in _given(query).items())
-    return " ".join((f"{query.repo} runs/{query.run or 'latest'}{tail}", *given))
+    """A parsed request in a line: `org/repo runs/latest/logs job=1`. What a path names is a value like others."""
+    path = "runs" if query.action == "runs" else f"runs/{query.run or 'latest'}"
+    if query.action not in ("runs", "info"):
+        path += f"/{PLURALS.get(query.action, query.action)}"
+    return " ".join((f"{query.repo} {path}", *(f"{name}={quoted(value)}" for name, value in _given(query).items())))
 
 
 def quoted(text: str) -> str:
@@ -179,11 +184,11 @@ def _cut[T: (str, str | None)](text: T) -> T:
     return text if text is None or len(text) <= MOST_TEXT else text[:MOST_TEXT] + "…"
 
 
-def _given(query: Parameters) -> Mapping[str, Any]:
-    """What the query gave that is not the default."""
-    values = {field.name: getattr(query, field.name) for field in fields(Parameters)}
-    plain = Parameters()
-    return {name: value for name, value in values.items() if value != getattr(plain, name)}
+def _given(query: Query) -> Mapping[str, str]:
+    """What the caller gave that is not the default, as text."""
+    values = {field.name: getattr(query, field.name) for field in fields(Parameters)} | {"artifact": query.artifact}
+    defaults = {field.name: field.default for field in fields(Parameters)} | {"artifact": None}
+    return {name: _cut(_shown(name, value)) for name, value in values.items() if value != defaults[name]}
 
 
 def _shown(name: str, value: object) -> str:

@@ -67,9 +67,11 @@ def _zip(service: Service, query: Query, caller: Caller, timings: Timings) -> Re
 
 def _made(run: Run, body: Iterator[bytes], headers: Mapping[str, str], media_type: str = TEXT) -> Response:
     """A body that is made as it is sent, so its length isn't known and no part of it can be asked for."""
-    whole = begun(body) if request.method != "HEAD" else iter(())
+    whole = begun(body if request.method != "HEAD" else iter(()))
     content_type = f"{TEXT}; charset=utf-8" if media_type == TEXT else media_type
-    return Response(whole, 200, {**headers, "Accept-Ranges": "none"}, content_type=content_type)
+    response = Response(whole, 200, {**headers, "Accept-Ranges": "none"}, content_type=content_type)
+    response.call_on_close(whole.close)
+    return response
 
 
 def _followed(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
@@ -86,6 +88,7 @@ def _followed(service: Service, query: Query, caller: Caller, timings: Timings) 
     headers = _names(found.run) if found.many else _names_of_job(found.run)
     media_type = EVENTS if as_events else f"{TEXT}; charset=utf-8"
     response = Prompt(body if request.method != "HEAD" else None, 200, headers, content_type=media_type)
+    response.call_on_close(body.close)
     response.call_on_close(found.close)
     return response
 

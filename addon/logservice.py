@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from addon import bundle, trace
@@ -89,9 +88,19 @@ def _missing(run: Run, error: ApiError) -> JobLog:
     return JobLog(run.jobs[run.detail.index], len(run.jobs), run.detail.attempt, iter(()), error.message)
 
 
-def begun(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same, with the first block read now: what fails at once is an error, not the beginning of a log."""
-    return itertools.chain((next(blocks, b""),), blocks)
+def begun(blocks: Iterator[bytes]) -> Generator[bytes, None, None]:
+    """The same, with the first block read now: what fails at once is an error, not the beginning of a log. It must be
+    closed, which ends the reading."""
+    passing = _passing(blocks)
+    next(passing)
+    return passing
+
+
+def _passing(blocks: Iterator[bytes]) -> Generator[bytes, None, None]:
+    first = next(blocks, b"")
+    yield b""
+    yield first
+    yield from blocks
 
 
 def started(run: Run) -> Run:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from addon.explain import Explanation, FailedJob, FailedStep, Found
+from addon.links import Links
 from addon.model import Status
 from addon.plain import one_line, size, took
-from addon.render import Links
 
 BACKTICKS = re.compile("`+")
 URL_SAFE = ":/?#[]@!$&*+,;=%-._~"
@@ -144,10 +144,10 @@ def _next(found: Explanation, links: Links) -> Iterator[str]:
         yield ""
         warning = ", which deletes its artifacts" if run.rerun_deletes_artifacts and found.artifacts else ""
         tail = "/rerun?job=failed" if found.failed else "/rerun"
-        yield f"It can be run again{warning}: POST {_link(links.free(run, tail))}"
+        yield f"It can be run again{warning}: POST {_link(links.api(run, tail))}"
     if run.cancellable:
         yield ""
-        yield f"It can be cancelled: POST {_link(links.free(run, '/cancel'))}"
+        yield f"It can be cancelled: POST {_link(links.api(run, '/cancel'))}"
 
 
 def _link(url: str) -> str:

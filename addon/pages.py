@@ -83,7 +83,7 @@ def run(repo: Repo, number: int, job: int, page: RunPage, view: Mapping[str, Any
     try:
         return _run(repo, number, job, page, view["state"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UpstreamUnexpected(f"Forgejo's view of a run lacks or changed a field ({type(error).__name__})") from None
+        raise _changed("view of a run", error) from None
 
 
 def _run(repo: Repo, number: int, job: int, page: RunPage, state: Mapping[str, Any]) -> Run:
@@ -149,8 +149,8 @@ def artifact_list(answer: Mapping[str, Any]) -> tuple[Artifact, ...]:
     """The JSON of a run's artifacts."""
     try:
         return tuple(Artifact(a["name"], int(a["size"]), a["status"]) for a in answer["artifacts"] or ())
-    except (KeyError, TypeError, ValueError):
-        raise UpstreamUnexpected("Forgejo's list of artifacts changed its fields") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise _changed("list of artifacts", error) from None
 
 
 def new_attempt(answer: Mapping[str, Any]) -> int | None:
@@ -165,8 +165,8 @@ def step_started(view: Mapping[str, Any]) -> datetime | None:
     try:
         seconds = [int(step["started"]) for step in view["logs"]["stepsLog"] or ()]
         return datetime.fromtimestamp(seconds[0], UTC) if seconds and seconds[0] > 0 else None
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise UpstreamUnexpected("Forgejo's view of a step lacks or changed a field") from None
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _changed("view of a step", error) from None
 
 
 def run_details(run: Mapping[str, Any]) -> RunDetails:
@@ -185,8 +185,8 @@ def run_details(run: Mapping[str, Any]) -> RunDetails:
             stopped_at=stopped,
             duration_seconds=nanoseconds / 1e9 if nanoseconds > 0 or (stopped and not nanoseconds) else None,
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UpstreamUnexpected("Forgejo's API object of a run lacks or changed a field") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _changed("API object of a run", error) from None
 
 
 def status(word: object) -> Status:
@@ -218,6 +218,12 @@ def time(text: str | None) -> datetime | None:
 def _took(state: Status, text: str) -> float | None:
     """A duration, unless nothing has started yet: then Forgejo's `0s` says nothing."""
     return None if state in (Status.WAITING, Status.BLOCKED) else duration(text)
+
+
+def _changed(what: str, error: Exception) -> UpstreamUnexpected:
+    """For whoever has to adapt this file to a new Forgejo. A KeyError's key is a name that is written above."""
+    field = f"the field {error.args[0]!r}" if isinstance(error, KeyError) else f"a field ({type(error).__name__})"
+    return UpstreamUnexpected(f"Forgejo's {what} lacks or changed {field}")
 
 
 def _text(value: object) -> str:

@@ -85,7 +85,7 @@ def shown(text: str) -> str:
 def job(name: str, text: str) -> int | str:
     """An index, a name, or one of the words for several."""
     if not text or CONTROL.search(text) or len(text) > 1000:
-        raise BadRequest(f"{name} takes a 0-based index or a job's exact name")
+        raise BadRequest(f"{name} takes a 0-based index or a job's exact name, not {shown(text)}")
     if text.isascii() and text.isdigit():
         if len(text) > 6:
             raise BadRequest(f"{name}={shown(text)} is larger than any job index")
@@ -114,7 +114,7 @@ def _attempt(name: str, text: str) -> int:
 def _text(takes: str) -> Callable[[str, str], str]:
     def parse_text(name: str, text: str) -> str:
         if not text or CONTROL.search(text) or len(text) > 255:
-            raise BadRequest(f"{name} takes {takes}")
+            raise BadRequest(f"{name} takes {takes}, not {shown(text)}")
         return text
 
     return parse_text

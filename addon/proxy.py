@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from mitmproxy import ctx, exceptions, http, tcp
 from mitmproxy.addonmanager import Loader
+from mitmproxy.net.http import url
 
 from addon import __version__, flows, forwarded, journal, lean, redact, routes, settings, trace
 from addon.flows import ARRIVED_HEADER, SECRET_HEADER
@@ -34,7 +35,6 @@ START_SECONDS = 5.0
 PAUSE = 0.05
 # Answers that another one follows. mitmproxy takes them for the whole; 101 is one.
 INTERIM = frozenset({100, *range(102, 200)})
-_RESTART = "the Actions extension's options change by a restart only, but for actions_web_flows"
 # The largest request body that is read before an answer made here.
 MOST_BODY = 65536
 
@@ -57,31 +57,41 @@ class ActionsExtension:
             loader.add_option(name, str, default, text)
 
     def configure(self, updated: set[str]) -> None:
-        """Checks the options; a wrong one stops the start with one line."""
-        if message := settings.unknown(ctx.options.deferred) or lean.refusal(self._frozen, updated):
-            raise exceptions.OptionsError(message)  # type: ignore[no-untyped-call]
+        """Checks the options. A wrong one stops the start, and changes nothing later."""
         try:
-            own = {name: getattr(ctx.options, name) for name in settings.OPTIONS}
-            parsed = settings.parse(ctx.options.mode, own)
+            parsed = self._parsed(updated)
         except ValueError as error:
-            raise exceptions.OptionsError(str(error)) from None  # type: ignore[no-untyped-call]
-        before = self._settings
-        # What was changed in mitmweb the application doesn't know; the number of flows doesn't concern it.
-        if self._supervisor is not None and before and replace(parsed, web_flows=before.web_flows) != before:
-            raise exceptions.OptionsError(_RESTART)  # type: ignore[no-untyped-call]
+            if self._supervisor is not None:
+                raise exceptions.OptionsError(str(error)) from None  # type: ignore[no-untyped-call]
+            # mitmproxy ends for it as well, and shows it without a traceback.
+            log.error("actions extension: %s", error)
+            self._settings = None
+            return
         self._shown = flows.wanted()
         self._settings = parsed
         self._trusted = forwarded.networks(parsed.trusted_proxies)
 
+    def _parsed(self, updated: set[str]) -> settings.Settings:
+        """The options' meaning. Raises ValueError with what to write instead, or when it is too late for a change."""
+        if message := settings.unknown(ctx.options.deferred) or lean.refusal(self._frozen, updated):
+            raise ValueError(message)
+        parsed = settings.parse(ctx.options.mode, {name: getattr(ctx.options, name) for name in settings.OPTIONS})
+        before = self._settings
+        # What was changed in mitmweb the application doesn't know; the number of flows doesn't concern it.
+        if self._supervisor is not None and before and replace(parsed, web_flows=before.web_flows) != before:
+            raise ValueError("the Actions extension's options change by a restart only, but for actions_web_flows")
+        return parsed
+
     async def running(self) -> None:
         """Starts the application, and says where everything is."""
-        assert self._settings is not None  # noqa: S101  # configure has run
+        if self._settings is None:
+            return  # it has been said what is wrong, and mitmproxy is about to end
         self._supervisor = Supervisor(self._settings)
         await self._supervisor.start()
         if self._settings.lean and lean.is_possible():
             self._frozen = lean.drop()
         server = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
-        where = ", ".join(f"http://{host}:{port}" for host, port, *_ in server.listen_addrs())
+        where = ", ".join(f"http://{url.hostport('', *address[:2])}" for address in server.listen_addrs())
         line = f"actions extension {__version__}: listening on {where}, Forgejo is {self._settings.upstream}"
         print(line, file=sys.stderr, flush=True)
         if web := getattr(ctx.master, "web_url", None):  # mitmweb logs it below the verbosity of mitm.yaml
@@ -122,7 +132,7 @@ class ActionsExtension:
             _refuse_interim(flow.response)
         elif flow.response is not None:
             flow.response.stream = True
-            if flow.marked == flows.MARK:
+            if flows.is_taken(flow):
                 flows.answered(flow)
             elif flow.response.headers.get("Content-Type", "").startswith("text/event-stream"):
                 self._in_flight.discard(flow)  # it has no end to wait for; the extension's own end when they are told
@@ -141,7 +151,7 @@ class ActionsExtension:
         self._ended(flow)
 
     def _ended(self, flow: http.HTTPFlow) -> None:
-        if flow.error and flow.marked == flows.MARK:
+        if flow.error and flows.is_taken(flow):
             flows.restore(flow)
         redact.request(flow)  # also of one that was too malformed to be sent
         redact.response(flow)
@@ -165,6 +175,7 @@ class ActionsExtension:
         address = await self._application()
         if self._supervisor is None or address is None:
             return False
+        forwarded.rewrite(flow, self._trusted)
         request = flow.request
         host = request.headers.get_all("Host")
         request.scheme, request.host, request.port = "http", *address

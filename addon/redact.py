@@ -71,7 +71,16 @@ def _parameter(part: str) -> str:
 
 
 def _redact(headers: http.Headers) -> None:
-    fields = headers.fields
-    headers.fields = tuple(
-        (name, REDACTED.encode() if name.strip().lower() in HEADERS else value) for name, value in fields
-    )
+    headers.fields = tuple((name, _shown(name.strip().lower(), value)) for name, value in headers.fields)
+
+
+def _shown(name: bytes, value: bytes) -> bytes:
+    if name == b"location":
+        return _unsigned(value)
+    return REDACTED.encode() if name in HEADERS else value
+
+
+def _unsigned(url: bytes) -> bytes:
+    """A redirect's target; without its query, if a storage's signature in it is a permission for whoever has it."""
+    head, mark, query = url.partition(b"?")
+    return head + mark + REDACTED.encode() if b"signature=" in query.lower() else url

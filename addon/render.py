@@ -6,51 +6,18 @@ import itertools
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from addon.explain import Explanation, FailedJob, Found
+from addon.links import Addressed, Links
 from addon.listing import Listing
-from addon.model import Artifact, Job, JobDetail, Repo, Run, Status, Step
+from addon.model import Artifact, Job, JobDetail, Run, Status, Step
 from addon.runlist import Row
 
 Json = dict[str, Any]
-
-
-class _Addressed(Protocol):
-    """A run, as far as its URLs need it."""
-
-    @property
-    def repo(self) -> Repo: ...
-    @property
-    def number(self) -> int: ...
-    @property
-    def sub_path(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Builds the URLs in an answer. `base` is the scheme and host that the client used."""
-
-    base: str
-
-    def html(self, run: _Addressed, tail: str = "") -> str:
-        """The run in Forgejo's web UI."""
-        return f"{self.base}{run.sub_path}/{self._repo(run)}/actions/runs/{run.number}{tail}"
-
-    def api(self, run: _Addressed, tail: str) -> str:
-        """An extension path of the run."""
-        return f"{self.base}{run.sub_path}/api/v1/repos/{self._repo(run)}/actions/runs/{run.number}/{tail}"
-
-    def free(self, run: Run, tail: str = "") -> str:
-        """An extension path of the run that no setting and no version of Forgejo claims."""
-        return f"{self.base}{run.sub_path}/api/v1/repos/{self._repo(run)}/actions/runs/by-number/{run.number}{tail}"
-
-    @staticmethod
-    def _repo(run: _Addressed) -> str:
-        return f"{quote(run.repo.owner)}/{quote(run.repo.name)}"
 
 
 def run(run: Run, links: Links) -> Json:
@@ -116,7 +83,7 @@ def attempts(run: Run, details: Mapping[int, JobDetail], links: Links, only: int
                         "conclusion": attempt.status if attempt.status.done else None,
                         "started_at": _time(attempt.started_at),
                         "html_url": links.html(run, f"/jobs/{job.index}/attempt/{attempt.number}"),
-                        "logs_url": links.api(run, f"logs?job={job.index}&attempt={attempt.number}"),
+                        "logs_url": links.api(run, f"/logs?job={job.index}&attempt={attempt.number}"),
                     }
                     for attempt in details[job.index].attempts or ()
                 ],
@@ -156,12 +123,12 @@ def _row(row: Row, events: Mapping[int, str], links: Links) -> Json:
     }
 
 
-def _links(run: _Addressed, links: Links) -> Json:
+def _links(run: Addressed, links: Links) -> Json:
     return {
         "html_url": links.html(run),
-        "jobs_url": links.api(run, "jobs"),
-        "logs_url": links.api(run, "logs"),
-        "rerun_url": links.api(run, "rerun"),
+        "jobs_url": links.api(run, "/jobs"),
+        "logs_url": links.api(run, "/logs"),
+        "rerun_url": links.api(run, "/rerun"),
     }
 
 
@@ -190,9 +157,9 @@ def summary(found: Explanation, links: Links) -> Json:
             "can_rerun_failed": run_.can_rerun and run_.done and bool(found.failed),
             "can_cancel": run_.cancellable,
             "rerun_deletes_artifacts": run_.rerun_deletes_artifacts,
-            "rerun_url": links.free(run_, "/rerun"),
-            "rerun_failed_url": links.free(run_, "/rerun?job=failed"),
-            "cancel_url": links.free(run_, "/cancel"),
+            "rerun_url": links.api(run_, "/rerun"),
+            "rerun_failed_url": links.api(run_, "/rerun?job=failed"),
+            "cancel_url": links.api(run_, "/cancel"),
         },
     }
 
@@ -245,7 +212,7 @@ def _download_url(run: Run, artifact: Artifact, links: Links) -> str | None:
     """None for the two names that no URL can hold."""
     if artifact.name in (".", ".."):
         return None
-    return links.free(run, f"/artifacts/{quote(artifact.name, safe='', errors='replace')}")
+    return links.api(run, f"/artifacts/{quote(artifact.name, safe='', errors='replace')}")
 
 
 def zip_name(artifact: str) -> str:
@@ -311,7 +278,7 @@ def _job_path(job: Job, detail: JobDetail | None) -> str:
 
 def _logs_url(run: Run, job: Job, detail: JobDetail | None, links: Links) -> str:
     attempt = f"&attempt={detail.attempt}" if detail and detail.attempt else ""
-    return links.api(run, f"logs?job={job.index}{attempt}")
+    return links.api(run, f"/logs?job={job.index}{attempt}")
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Request, Response, request
 
-from addon import render
 from addon.access import HEADERS, PARAMETERS, Caller
+from addon.links import Links
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -28,10 +28,10 @@ def caller_of(request: Request) -> Caller:
     return Caller(headers, parameters)
 
 
-def links() -> render.Links:
+def links() -> Links:
     """URLs in an answer point to where the client came: the host that it asked, by the scheme it used in front."""
     scheme = "https" if request.headers.get("X-Forwarded-Proto", "").lower() == "https" else "http"
-    return render.Links(f"{scheme}://{request.host}")
+    return Links(f"{scheme}://{request.host}")
 
 
 class Prompt(Response):

@@ -17,8 +17,8 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "actions_default_attempt": ("1", "Which attempt's log is served when none is asked for: 1 or latest."),
     "actions_collisions": (
         "extension",
-        "Who answers runs/{x}/jobs and runs/{x}/logs, which Forgejo has itself since v16, where {x} is a database id: "
-        "extension ({x} is a run number) or native (Forgejo).",
+        "Who answers runs/{x}/jobs, logs, artifacts and cancel, which Forgejo has itself since v16, with {x} a "
+        "database id: extension ({x} is a run number) or native (Forgejo).",
     ),
     "actions_max_wait": ("300", "The longest wait that a request may ask for, in seconds."),
     "actions_timeout": ("30", "Seconds that one request to Forgejo may take."),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from addon.explain import Explanation, FailedJob, Found
+from addon.links import Links
 from addon.plain import fitted, one_line, size, took, width
-from addon.render import Links
 
 INDENT = "    "
 MOST_JOBS = 200
@@ -105,7 +105,7 @@ def _next(found: Explanation, links: Links) -> Iterator[str]:
         yield ""
         warning = " (deletes its artifacts)" if run.rerun_deletes_artifacts and found.artifacts else ""
         tail = "/rerun?job=failed" if found.failed else "/rerun"
-        yield f"to run it again{warning}: POST {one_line(links.free(run, tail))}"
+        yield f"to run it again{warning}: POST {one_line(links.api(run, tail))}"
     if run.cancellable:
         yield ""
-        yield f"to cancel it: POST {one_line(links.free(run, '/cancel'))}"
+        yield f"to cancel it: POST {one_line(links.api(run, '/cancel'))}"

@@ -13,6 +13,7 @@ import requests
 
 from tests import contract
 from tests.double import Double
+from tests.double_case import Case
 from tests.sample import Sample, sample
 from tests.support import Proxy, start_proxy
 
@@ -69,6 +70,13 @@ def demo(target: Target, unique: str) -> Sample:
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
+@pytest.fixture(params=VERSIONS)
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    """A stand-in of each version, for tests of the stand-in itself."""
+    with Double(request.param) as double:
+        yield Case(double)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one version stay on one worker, so each version's proxy is started once."""
     for item in items:

@@ -230,7 +230,7 @@ def test_any_name_makes_a_file_name(name: str) -> None:
     """A header's value of one line, of which both forms end in .zip and name no folder."""
     value = zip_name(name)
     assert value.isascii() and value.isprintable()
-    plain, _, encoded = value.partition("; ")
-    assert plain.startswith('filename="') and plain.endswith('.zip"') and plain.count('"') == 2
+    plain, _, encoded = value.partition('"; ')
+    assert plain.startswith('filename="') and plain.endswith(".zip") and plain.count('"') == 1
     decoded = unquote(encoded.removeprefix("filename*=UTF-8''"), errors="strict")
     assert decoded.lower().endswith(".zip") and not set("/\\") & set(decoded + plain)

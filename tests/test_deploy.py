@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from addon import settings
 from tests.double import Double
 from tests.sample import Sample, sample
 from tests.support import ROOT, Proxy, start_proxy
@@ -271,6 +272,12 @@ def test_the_compose_file() -> None:
     )
     assert not any("3000" in port for port in forgejo["ports"]), "Forgejo can be reached past the proxy"
     assert all(port.startswith("127.0.0.1:") for port in proxy["ports"])
+    (gateway,) = [each["gateway"] for each in compose["networks"]["outside"]["ipam"]["config"]]
+    assert (
+        proxy["command"] == ["--set", f"actions_trusted_proxies={gateway}"]
+        and "actions_trusted_proxies" in settings.OPTIONS
+    )
+    assert "actions_trusted_proxies" not in yaml.safe_load((ROOT / "mitm.yaml").read_text()), "it would win over --set"
     for service in compose["services"].values():
         assert set(service["networks"]) <= set(compose["networks"])
 

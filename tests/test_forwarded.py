@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import requests
 from mitmproxy.test import tflow
 
 from addon import forwarded, settings
+from tests.double import Double
+from tests.sample import sample
+from tests.support import start_proxy
 
 CLAIM = ((b"X-Forwarded-For", b"192.0.2.7"), (b"x-real-ip", b"192.0.2.7"))
 
@@ -37,3 +41,22 @@ def test_a_wrong_setting_is_told(text: str) -> None:
     options = {name: value for name, (value, _) in settings.OPTIONS.items()} | {"actions_trusted_proxies": text}
     with pytest.raises(ValueError, match=r"actions_trusted_proxies is .*; write addresses and networks"):
         settings.parse(["reverse:http://127.0.0.1:9"], options)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "told", "scheme"), [("127.0.0.1", "192.0.2.7", "https"), ("192.0.2.1", "127.0.0.1", "http")]
+)
+def test_extension_requests_are_no_exception(trusted: str, told: str, scheme: str) -> None:
+    """Forgejo is asked for access in the name of the same address, and links begin as the trusted front says."""
+    with Double(version="v15") as double:
+        demo, admin = sample(double.world, "forwarded"), double.world.admin
+        with start_proxy(double.url, (admin.name, admin.password), {"actions_trusted_proxies": trusted}) as proxy:
+            headers = {
+                "Authorization": f"token {demo.reader}",
+                "X-Forwarded-For": "192.0.2.7",
+                "X-Forwarded-Proto": "https",
+            }
+            answer = requests.get(f"{proxy.url}{demo.base}/by-number/1", headers=headers, timeout=20)
+            assert answer.json()["logs_url"].startswith(f"{scheme}://")
+        probes = [seen.headers for seen in double.requests if seen.path.startswith("/api/v1/repos/")]
+        assert probes and {headers["X-Forwarded-For"] for headers in probes} == {told}

@@ -24,7 +24,7 @@ OWN = "/api/v1/actions-extensions"
 
 def entry(target: str, **more: object) -> Entry:
     seen = trace.Trace(**more)  # type: ignore[arg-type]
-    seen.query = routes.parse("GET", target) if "runs/" in target else None
+    seen.query = routes.parse("GET", target) if "/actions/runs" in target else None
     return Entry("GET", target, 200, 18.4, 7, True, seen)
 
 
@@ -33,13 +33,16 @@ def entry(target: str, **more: object) -> Entry:
     [
         ("latest/logs?job=1", "GET org/repo runs/latest/logs job=1 → 200 18 ms forgejo=0"),
         ("42?token=secret", "GET org/repo runs/42 → 200 18 ms forgejo=0"),
+        ("7/artifacts/a%20b", 'GET org/repo runs/7/artifacts artifact="a b" → 200 18 ms forgejo=0'),
+        ("7/jobs/1?wait=5", "GET org/repo runs/7/jobs job=1 wait=5 → 200 18 ms forgejo=0"),
+        ("?status=failure&page=2", "GET org/repo runs status=failure page=2 → 200 18 ms forgejo=0"),
         ("7/jobs?attempt=latest&job=0", "GET org/repo runs/7/jobs job=0 attempt=latest → 200 18 ms forgejo=0"),
         ("7/logs?job=a%22b%20%E2%86%92%20200", r'GET org/repo runs/7/logs job="a\"b \u2192 200" → 200 18 ms forgejo=0'),
         ("7/logs?job=%1b%5b31m%0aGET", None),
     ],
 )
 def test_a_line(target: str, line: str | None) -> None:
-    path = f"/api/v1/repos/org/repo/actions/runs/{target}"
+    path = f"/api/v1/repos/org/repo/actions/runs/{target}".replace("/?", "?")
     if line is None:
         with pytest.raises(Exception, match="job takes"):
             entry(path)

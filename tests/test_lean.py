@@ -15,6 +15,7 @@ from mitmproxy.tools.dump import DumpMaster
 
 from addon import lean, settings
 from addon.proxy import ActionsExtension
+from addon.supervisor import Supervisor
 from tests.support import ROOT, start_proxy
 from tests.upstream import Upstream
 
@@ -133,7 +134,8 @@ def test_a_late_change_is_refused() -> None:
     with taddons.context(addon) as context:
         context.configure(addon, mode=["reverse:http://127.0.0.1:9"])
         context.options.add_option("anticache", bool, False, "")
-        addon._frozen = frozen
+        assert addon._settings is not None
+        addon._frozen, addon._supervisor = frozen, Supervisor(addon._settings)  # as once it is running
         with pytest.raises(exceptions.OptionsError, match="anticache changes by a restart only"):
             context.configure(addon, anticache=True)
 

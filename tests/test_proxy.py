@@ -168,6 +168,16 @@ def test_native_answers_pass_through_byte_for_byte() -> None:
         through = requests.get(proxy.url + path, headers=headers, timeout=10)
         assert (through.status_code, through.content) == (direct.status_code, direct.content)
         assert direct.json()[0]["name"] == "build"
+        double.world.artifact(demo.runs["failed"], "report", b"zip")
+        path = f"{demo.base}/{demo.runs['failed'].id}/artifacts"
+        native = [requests.get(url + path, headers=headers, timeout=10) for url in (double.url, proxy.url)]
+        assert native[0].content == native[1].content and native[0].json()["artifacts"][0]["id"]
+        busy = double.world.run(demo.repo)
+        writer = {"Authorization": f"token {demo.writer}"}
+        cancel = requests.post(f"{proxy.url}{demo.base}/{busy.id}/cancel", headers=writer, timeout=10)
+        assert cancel.status_code == 204 and busy.done  # Forgejo's own answer
+        done = requests.post(f"{proxy.url}{demo.base}/by-number/{busy.index}/cancel", headers=writer, timeout=10)
+        assert done.status_code == 409 and "X-Actions-Extension" in done.headers
         ours = requests.get(f"{proxy.url}{demo.base}/by-number/1/jobs", headers=headers, timeout=10)
         assert ours.json()["total_count"] == 4
 

@@ -16,6 +16,7 @@ import pytest
 import requests
 from mitmproxy import http
 from mitmproxy import io as flow_io
+from mitmproxy.test.tflow import tflow
 
 from addon import redact
 from tests.double import Double, Fault
@@ -206,6 +207,22 @@ def test_a_malformed_request_is_not_quoted(options: dict[str, object], request_h
 )
 def test_a_target_without_its_tokens(path: str, shown: str) -> None:
     assert redact.target(path) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://s3.example/a.zip?X-Amz-Expires=300&X-Amz-Signature=0f", "https://s3.example/a.zip?[redacted]"),
+        ("https://forge.example/org/repo?tab=signature", "https://forge.example/org/repo?tab=signature"),
+        ("/user/login", "/user/login"),
+    ],
+)
+def test_a_redirect_without_its_signature(url: str, shown: str) -> None:
+    flow = tflow(resp=True)
+    assert flow.response is not None
+    flow.response.headers["Location"] = url
+    redact.response(flow)
+    assert flow.response.headers["Location"] == shown
 
 
 def test_no_secret_on_a_command_line(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from addon.explain import MOST_ANNOTATIONS, MOST_JOBS, MOST_LINE
+from addon.explain import MOST_ANNOTATIONS, MOST_JOBS, MOST_LINE, MOST_TEXT, WINDOW
 from tests.conftest import Target
 from tests.double import Fault, JobSpec
 from tests.sample import Sample
@@ -149,17 +149,17 @@ def test_a_log_too_large_to_be_told_by_step(target: Target, demo: Sample) -> Non
     assert "200 MiB" in failed["problem"] and failed["failed_steps"][0]["lines"] is None
     assert len(failed["last_lines"]) == 5 and all(line.startswith("row ") for line in failed["last_lines"])
     reads = [seen for seen in target.double.requests_by_session() if f"/{demo.repo.full_name}/" in seen.path]
-    assert [seen.headers.get("Range", "none") for seen in reads if seen.path.endswith("/logs")] == ["bytes=-2097152"]
+    assert [seen.headers.get("Range", "none") for seen in reads if seen.path.endswith("/logs")] == [f"bytes=-{WINDOW}"]
     assert all(seen.method == "GET" or target.number < 13 for seen in reads)
 
 
 def test_a_step_before_the_end_that_is_read(target: Target, demo: Sample) -> None:
     """Its lines lie further back than is read: said, not guessed."""
     lines = [*LINES[:4], ["x" * 60_000] * 40]
-    (failed,) = summary(target, demo, failed_run(target, demo, lines)).json()["failed_jobs"]
+    (failed,) = summary(target, demo, failed_run(target, demo, lines), "?lines=5").json()["failed_jobs"]
     assert "not among" in failed["problem"]
     assert failed["failed_steps"][0]["lines"] is None and failed["failed_steps"][0]["lines_total"] == 42
-    assert len(failed["last_lines"]) == 20 and len(failed["last_lines"][0]) == MOST_LINE + 1
+    assert len(failed["last_lines"]) == 5 and len(failed["last_lines"][0]) == MOST_LINE + 1
 
 
 def test_a_step_in_the_end_that_is_read(target: Target, demo: Sample) -> None:
@@ -169,6 +169,14 @@ def test_a_step_in_the_end_that_is_read(target: Target, demo: Sample) -> None:
     (failed,) = told["failed_jobs"]
     assert failed["problem"] is None and failed["failed_steps"][0]["lines"] == [LINES[2][-2], "1 failed"]
     assert told["annotations"][0]["step"] == 3
+
+
+def test_much_text_is_cut_at_its_start(target: Target, demo: Sample) -> None:
+    lines = [*LINES[:2], [f"{number} " + "x" * 3000 for number in range(200)], [], []]
+    (failed,) = summary(target, demo, failed_run(target, demo, lines), "?lines=200").json()["failed_jobs"]
+    (step,) = failed["failed_steps"]
+    assert step["lines_total"] == 200 and step["lines"][-1].startswith("199 ")
+    assert len(step["lines"]) == MOST_TEXT // (MOST_LINE + 1)
 
 
 def test_many_failed_jobs_stay_bounded(target: Target, demo: Sample) -> None:

@@ -241,8 +241,11 @@ def test_waiters_have_places_of_their_own_and_leave_them() -> None:
             assert status("") == 200
             with ThreadPoolExecutor() as pool:
                 leaving = [hanging(proxy, path, demo.reader) for _ in range(4)]
-                for each in leaving:
+                for taken, each in enumerate(leaving, start=1):
                     each.__enter__()
+                    wait_until(
+                        lambda taken=taken: looks(double, demo, run.index) > taken
+                    )  # it has its place, or is about to
                 wait_until(lambda: status("?wait=1") == 503)
                 assert [status("") for _ in range(20)] == [200] * 20
                 for each in leaving:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib.metadata
+import logging
 import re
 import stat
 import sys
@@ -12,14 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from mitmproxy.options import Options
 from mitmproxy.tools.dump import DumpMaster
 from mitmproxy.tools.web.master import WebMaster
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from addon import settings
+from addon import optionfile, settings
 from addon.check.finding import Finding, ok, problem, warning
 from addon.check.setup import DEFAULT_LISTEN, Setup, host_and_port, is_loopback
 
@@ -54,41 +54,40 @@ def packages(lock: str, installed: Callable[[str], str] = importlib.metadata.ver
 def options_file(text: str) -> Mapping[str, Any] | Finding:
     """mitm.yaml's keys and values."""
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        where = str(getattr(error, "problem_mark", "")).strip()
-        return problem("mitm.yaml", f"is no YAML {where}", "write `name: value` lines; compare with the one delivered")
-    if not isinstance(found, dict):
-        return problem("mitm.yaml", "holds no options", "write `name: value` lines; compare with the one delivered")
-    return found
+        return optionfile.load(text)
+    except ValueError as error:
+        return problem("mitm.yaml", *str(error).removeprefix("mitm.yaml ").split("; ", 1))
 
 
 def options(setup: Setup) -> Finding:
     """Names that mitmproxy would ignore in silence, and values that would stop the start."""
     given = setup.options
-    if message := settings.unknown(given):
-        return problem("options", message, "correct it in mitm.yaml")
-    known = _known_options() | set(settings.OPTIONS)
-    if unknown := sorted(set(given) - known):
-        return problem("options", f"mitmproxy has no option {', '.join(unknown)}", "correct it in mitm.yaml")
-    own = {name: str(given.get(name, default)) for name, (default, _) in settings.OPTIONS.items()}
     try:
-        settings.parse(given.get("mode", []), own)
+        optionfile.check(given)
+        settings.upstream(given.get("mode") or [])
     except ValueError as error:
         return problem("options", str(error), "correct it in mitm.yaml")
+    if unknown := sorted(set(given) - _known_options() - set(settings.OPTIONS)):
+        return problem("options", f"mitmproxy has no option {', '.join(unknown)}", "correct it in mitm.yaml")
     changed = [name for name in settings.OPTIONS if name in given]
-    return ok("options", f"{', '.join(f'{name}: {own[name]}' for name in changed)}" if changed else "all defaults")
+    return ok("options", ", ".join(f"{name}: {given[name]}" for name in changed) or "all defaults")
 
 
 @functools.cache
 def _known_options() -> frozenset[str]:
-    """The names that mitmdump and mitmweb know. They want an event loop to tell."""
+    """The names that mitmdump and mitmweb know. They want an event loop to tell, and take over the log."""
 
     async def known() -> frozenset[str]:
         dump, web = DumpMaster(Options()).options, WebMaster(Options()).options
         return frozenset((*dump.keys(), *web.keys()))  # type: ignore[no-untyped-call]
 
-    return asyncio.run(known())
+    log = logging.getLogger()
+    handlers, level = log.handlers[:], log.level
+    try:
+        return asyncio.run(known())
+    finally:
+        log.handlers[:] = handlers
+        log.setLevel(level)
 
 
 def protections(setup: Setup) -> Finding:

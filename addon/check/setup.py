@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-URL = re.compile(r"https?://[^/@?#\s]+/?")
+URL = re.compile(r"https?://(?:[^/@?#:\s]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?/?")
 LISTEN = re.compile(r"(?:(?P<host>[^/\s]+):)?(?P<port>[0-9]{1,5})")
 DEFAULT_LISTEN = "127.0.0.1:8080"
+LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,12 @@ class Setup:
     @property
     def upstream(self) -> str | None:
         url = self.environment.get("FORGEJO_URL", "")
-        return url.rstrip("/") if URL.fullmatch(url) else None
+        return url.rstrip("/") if URL.fullmatch(url) and host_and_port(url)[1] <= LAST_PORT else None
 
     @property
     def listen(self) -> tuple[str, int] | None:
         match = LISTEN.fullmatch(self.environment.get("LISTEN") or DEFAULT_LISTEN)
-        return (match["host"] or "127.0.0.1", int(match["port"])) if match else None
+        return (match["host"] or "127.0.0.1", int(match["port"])) if match and int(match["port"]) <= LAST_PORT else None
 
     @property
     def listens_on_loopback(self) -> bool:
@@ -49,4 +50,5 @@ def is_loopback(host: str) -> bool:
 def host_and_port(url: str) -> tuple[str, int]:
     """Of a URL, with the scheme's port where it names none."""
     parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    port = parts.netloc.rpartition(":")[2]  # urlsplit's own raises for one that is too large
+    return parts.hostname or "", int(port) if port.isdecimal() else (443 if parts.scheme == "https" else 80)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import requests
@@ -54,6 +55,22 @@ class Stage:
         """A request for what follows the number of a scene's run."""
         return self.request(method, f"{self.scenes[scene].number}/{path}", role)
 
+    def read(self, path: str, role: str = "reader", **kwargs: object) -> Any:
+        """The JSON that `path` after `…/actions/runs/` answers with; anything but a yes fails the test."""
+        return agreed(self.request("GET", path, role, **kwargs)).json()
+
+    def read_of(self, scene: str, path: str) -> Any:
+        """The JSON that follows the number of a scene's run."""
+        return self.read(f"{self.scenes[scene].number}/{path}")
+
+
+def agreed(answer: requests.Response) -> requests.Response:
+    """An answer that must be a yes. A no fails the test in the product's own words, which say what changed."""
+    if answer.status_code not in (200, 201):
+        request = answer.request
+        pytest.fail(f"{request.method} {request.path_url}: {answer.status_code} {answer.text[:400]}", pytrace=False)
+    return answer
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests that are marked live need a real server, and say how to give them one; the others are for all."""
@@ -67,10 +84,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A server on which every scene has been played."""
     with closing(_server(request.param)) as server:
-        try:
-            scenes = _prepared(server)
-        except (AssertionError, RuntimeError, requests.RequestException) as error:
-            pytest.fail(f"{request.param} can't be made ready: {error}", pytrace=False)
+        scenes, reason = _prepared(server)
+        if reason:
+            pytest.fail(f"{request.param} can't be made ready: {reason}", pytrace=False)
         with start_proxy(server.url, admin=server.admin) as proxy:
             yield Stage(server, proxy, scenes)
 
@@ -79,10 +95,14 @@ def _server(name: str) -> Server:
     return StandIn(name) if name in VERSIONS else RealForgejo(name, (ADMIN[0], ADMIN[1]))
 
 
-def _prepared(server: Server) -> dict[str, Scene]:
-    if isinstance(server, RealForgejo):
-        server.prepare()
-    return perform(server)
+def _prepared(server: Server) -> tuple[dict[str, Scene], str]:
+    """The scenes, or why they can't be played: for a reader, one line instead of a traceback for each test."""
+    try:
+        if isinstance(server, RealForgejo):
+            server.prepare()
+        return perform(server), ""
+    except (AssertionError, RuntimeError, requests.RequestException) as error:
+        return {}, str(error)
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +112,7 @@ def _told(request: pytest.FixtureRequest) -> None:
         properties = request.node.user_properties
         name = request.node.callspec.params["stage"]
         properties.append(("server", f"stand-in {name}" if name in VERSIONS else name))
-        properties.append(("suite", request.node.path.stem.removeprefix("test_")))
+        properties.append(("suite", "traffic" if "test_traffic" in request.node.nodeid else "contract"))
         properties.append(("version", request.getfixturevalue("stage").server.version))
 
 

@@ -34,7 +34,11 @@ class StandIn(Server):
 
     def push(self, workflow: str, title: str, branch: str = "main", repo: str = PRIVATE) -> int:
         specs = [JobSpec(job.name, job.steps, job.needs, (job.label,)) for job in workflows.jobs(workflow, self.label)]
-        return self.double.world.run(self._repos[repo], workflow, title, branch, jobs=specs).index
+        world, target = self.double.world, self._repos[repo]
+        for run in target.runs:  # as Forgejo does
+            if (run.workflow_id, run.ref) == (workflow, branch) and not run.done:
+                world.cancel(run)
+        return world.run(target, workflow, title, branch, jobs=specs).index
 
     def artifact(self, task: Task, name: str, data: bytes) -> None:
         run = next(run for run in self._repos[PRIVATE].runs if run.index == task.run_number)

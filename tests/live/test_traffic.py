@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -101,10 +103,14 @@ def test_the_api_answers_the_same(server: RealForgejo, stage: Stage) -> None:
         assert set(proxied.headers) == set(direct.headers), path
 
 
-def test_user_events_begin_to_flow(server: RealForgejo, base: str) -> None:
-    """The stream that every open page holds: it begins at once, and never ends by itself."""
+def test_user_events_arrive_when_they_happen(server: RealForgejo, base: str) -> None:
+    """The stream that every open page holds. It says nothing, not even its head, until somebody signs out elsewhere."""
     session = server.browser("reader", base).session
-    with session.get(f"{base}/user/events", stream=True, timeout=30) as answer:
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(session.get, f"{base}/user/events", stream=True, timeout=25)
+        while not opened.done():
+            server.browser("reader").click("/user/logout")
+    with opened.result() as answer:
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].startswith("text/event-stream")
-        assert next(answer.iter_content(1)) == b"\n"
+        assert b"event: logout" in itertools.islice(answer.iter_lines(), 10)
