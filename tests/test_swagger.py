@@ -134,11 +134,11 @@ def test_an_answer_that_can_hold_ours_loses_what_told_its_copies_apart(
     status: int, headers: dict[str, str], taken: bool
 ) -> None:
     response = http.Response.make(status, b"", headers)
-    response.headers = http.Headers(**{name.replace("-", "_"): value for name, value in headers.items()})
+    response.headers = http.Headers([(name.encode(), value.encode()) for name, value in headers.items()])
     before = dict(response.headers)
     swagger.take(response, SETTINGS)
     if taken:
-        assert not response.headers.keys() & {"ETag", "Content-Length"}
+        assert "ETag" not in response.headers and "Content-Length" not in response.headers
         assert response.headers["Transfer-Encoding"] == "chunked" and callable(response.stream)
     else:
         assert dict(response.headers) == before and not callable(response.stream)
