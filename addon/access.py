@@ -9,39 +9,22 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
 from addon import pages, trace
+from addon.caller import Caller
 from addon.errors import ApiError, Busy, Conflict, Forbidden, NotFound, RunNotFound, Unauthorized, UpstreamUnexpected
 from addon.model import Repo, RunDetails
 from addon.routes import NAME
 from addon.transport import Answer, QueryValues, Transport
-
-# Everything in which Forgejo's API takes credentials, and what it needs to tell who is behind the proxy. Cookies
-# are left out: the API ignores them. So is X-WEBAUTH-*: a client must not be believed.
-HEADERS = ("Authorization", "X-Forgejo-OTP", "X-Gitea-OTP", "Sudo", "X-Forwarded-For", "X-Real-IP")
-PARAMETERS = ("token", "access_token", "sudo")
 
 ROUTE_MISSING = b"404 page not found"
 # A page past the end costs a third of one that renders an object.
 PAST_THE_END = {"page": "1000000", "limit": "1"}
 RECHECK_AFTER = 60.0
 API_PATH = re.compile(r"(?:/.*)?/api/v1/repos/([^/]+)/([^/]+)(?:/.*)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: the credentials as they came, never looked into."""
-
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """The same for the same credentials. Not to be shown."""
-        return (*sorted(self.headers.items()), None, *sorted(self.parameters.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +213,7 @@ class Access:
             repo = _renamed(answer)
         if answer.status in accept and (answer.status == 200 or answer.media_type == "application/json"):
             return answer, repo
-        raise _refusal(repo, answer)
+        raise _refusal(caller, repo, answer)
 
 
 def _details(runs: list[Mapping[str, Any]], number: int) -> RunDetails:
@@ -268,15 +251,15 @@ def _renamed(answer: Answer) -> Repo:
     return Repo(*names)
 
 
-def _refusal(repo: Repo, answer: Answer) -> Exception:
-    """Forgejo's no, in our words or its own."""
+def _refusal(caller: Caller, repo: Repo, answer: Answer) -> Exception:
+    """Forgejo's no, in our words or its own, without the token that some versions quote."""
     if answer.status == 404:
         if answer.media_type == "text/plain" and answer.body.strip() == ROUTE_MISSING:
             return _RouteMissing()
         return NotFound(f"no repository {repo} with Actions that you may see")
     kinds: dict[int, type[ApiError]] = {401: Unauthorized, 403: Forbidden}
     if kind := kinds.get(answer.status):
-        return kind(_message(answer) or "Forgejo refuses these credentials")
+        return kind(caller.redact(_message(answer))[:300] or "Forgejo refuses these credentials")
     if answer.status == 423:
         return _archived(repo)
     if answer.status in (429, 503):
@@ -288,9 +271,10 @@ def _archived(repo: Repo) -> Conflict:
     return Conflict(f"{repo} is archived: nothing can be rerun or cancelled")
 
 
-def _message(answer: Answer) -> str | None:
+def _message(answer: Answer) -> str:
+    """Empty if there is none."""
     try:
         message = _object(answer).get("message")
     except UpstreamUnexpected:
-        return None
-    return message[:300] if isinstance(message, str) else None
+        return ""
+    return message if isinstance(message, str) else ""

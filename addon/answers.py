@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from flask import Response
 
 from addon import artifactanswers, changeanswers, loganswers, render, routes, summaryanswers
-from addon.access import Caller
+from addon.caller import Caller
 from addon.replies import as_json, client_left, links
 from addon.service import Service, Timings
 

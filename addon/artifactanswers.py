@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, request
 
 from addon import render
-from addon.access import Caller
+from addon.caller import Caller
 from addon.logservice import begun
 from addon.replies import as_json, links
 from addon.routes import Query

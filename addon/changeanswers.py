@@ -6,7 +6,7 @@ import logging
 
 from flask import Response
 
-from addon.access import Caller
+from addon.caller import Caller
 from addon.changes import Cancel, Rerun
 from addon.links import Links
 from addon.model import Job, Run, Status

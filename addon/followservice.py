@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from addon import follow
-from addon.access import Access, Caller
+from addon.access import Access
+from addon.caller import Caller
 from addon.errors import BadRequest, Gone, NotFound
 from addon.feed import Feed, Feeds
 from addon.follow import Finished, Follower

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from mitmproxy import http
@@ -13,12 +13,12 @@ NAMES = frozenset({b"forwarded", b"x-real-ip"})
 PREFIXES = (b"x-forwarded-", b"x-webauth-")
 
 
-def networks(text: str) -> Sequence[Network]:
+def networks(text: str) -> tuple[Network, ...]:
     """Addresses and networks, comma-separated, as in Forgejo's REVERSE_PROXY_TRUSTED_PROXIES. Raises ValueError."""
     return tuple(ip_network(part.strip(), strict=False) for part in text.split(","))
 
 
-def rewrite(flow: http.HTTPFlow, trusted: Sequence[Network]) -> None:
+def rewrite(flow: http.HTTPFlow, trusted: tuple[Network, ...]) -> None:
     """Leaves the headers of a trusted proxy as they are; anybody else gets the address that it comes from."""
     peer = flow.client_conn.peername
     if peer is None or _is_trusted(peer[0], trusted):
@@ -29,7 +29,8 @@ def rewrite(flow: http.HTTPFlow, trusted: Sequence[Network]) -> None:
     headers["X-Forwarded-Proto"] = "https" if flow.client_conn.tls_established else "http"
 
 
-def _is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+@functools.lru_cache(4096)  # every request asks, and most clients send many
+def _is_trusted(peer: str, trusted: tuple[Network, ...]) -> bool:
     return any(_address(peer) in network for network in trusted)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from flask import Response, request
 
 from addon import bundle, events
-from addon.access import Caller
+from addon.caller import Caller
 from addon.errors import BadRequest
 from addon.logs import Options
 from addon.logservice import begun

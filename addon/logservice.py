@@ -6,8 +6,8 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from addon import bundle, trace
-from addon.access import Caller
 from addon.bundle import JobLog
+from addon.caller import Caller
 from addon.errors import ApiError, Gone, NotFound
 from addon.forgejo import Forgejo, check_attempt
 from addon.joblogs import JobLogs, Log, not_started

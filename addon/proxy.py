@@ -13,7 +13,6 @@ import logging
 import sys
 import time
 import weakref
-from collections.abc import Sequence
 from dataclasses import replace
 
 from mitmproxy import ctx, exceptions, http, tcp
@@ -45,7 +44,7 @@ class ActionsExtension:
     def __init__(self) -> None:
         self._supervisor: Supervisor | None = None
         self._settings: settings.Settings | None = None
-        self._trusted: Sequence[forwarded.Network] = ()
+        self._trusted: tuple[forwarded.Network, ...] = ()
         self._frozen: frozenset[str] = frozenset()
         self._in_flight: weakref.WeakSet[http.HTTPFlow] = weakref.WeakSet()
         self._kept = flows.Bound()

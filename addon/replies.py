@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Request, Response, request
 
-from addon.access import HEADERS, PARAMETERS, Caller
+from addon.caller import HEADERS, PARAMETERS, Caller
 from addon.links import Links
 
 if TYPE_CHECKING:

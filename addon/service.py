@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from addon import trace
-from addon.access import Access, Caller, Grant
+from addon.access import Access, Grant
 from addon.artifacts import Artifacts
+from addon.caller import Caller
 from addon.changes import Changes
 from addon.errors import BadRequest, Gone, NotFound, RunNotFound, UpstreamUnexpected
 from addon.explain import Explainer, Explanation

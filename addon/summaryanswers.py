@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, request
 
 from addon import markdown, render, table
-from addon.access import Caller
+from addon.caller import Caller
 from addon.replies import as_json, client_left, links
 from addon.routes import Query
 from addon.service import Service, Timings

@@ -31,7 +31,9 @@ def test_no_refused_caller_uses_the_session(target: Target, demo: Sample, path: 
     target.world.revoke(revoked)
     expected = {wrong_scope: 403, revoked: 401, "f" * 40: 401, "not a token": 401, demo.stranger: 404, None: 404}
     for token, status in expected.items():
-        assert target.request("GET", f"{demo.base}/{path}", token).status_code == status
+        answer = target.request("GET", f"{demo.base}/{path}", token)
+        assert answer.status_code == status
+        assert token is None or token not in answer.text  # some versions quote what they refuse
     assert session_requests(target, demo) == []
 
 

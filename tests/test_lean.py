@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 from mitmproxy import exceptions, options
+from mitmproxy.addons import anticache, save
 from mitmproxy.test import taddons
 from mitmproxy.tools.dump import DumpMaster
 
@@ -131,9 +132,8 @@ def test_a_late_change_is_refused() -> None:
     )
     assert lean.refusal(frozen, ["block_list"]) is None
     addon = ActionsExtension()
-    with taddons.context(addon) as context:
+    with taddons.context(anticache.AntiCache(), save.Save(), addon) as context:
         context.configure(addon, mode=["reverse:http://127.0.0.1:9"])
-        context.options.add_option("anticache", bool, False, "")
         assert addon._settings is not None
         addon._frozen, addon._supervisor = frozen, Supervisor(addon._settings)  # as once it is running
         with pytest.raises(exceptions.OptionsError, match="anticache changes by a restart only"):

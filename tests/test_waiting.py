@@ -15,8 +15,8 @@ import pytest
 import requests
 
 from addon import polling, waiting
-from addon.access import Caller
 from addon.app import build
+from addon.caller import Caller
 from addon.errors import ClientLeft, NotFound, Unauthorized
 from addon.model import Repo
 from addon.routes import parse

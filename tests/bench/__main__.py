@@ -37,7 +37,9 @@ class Sizes:
     following: float
 
 
-FULL = Sizes(5, 2.0, 1024, 200, (1, 32, 1024), 20, (1, 100, 1000), 10.0)
+# Rounds of what takes long. Many short rounds beat few long ones where others use the machine too.
+FEW = 3
+FULL = Sizes(11, 0.8, 1024, 200, (1, 32, 1024), 20, (1, 100, 1000), 10.0)
 QUICK = Sizes(3, 0.5, 64, 20, (1, 16, 64), 4, (1, 50), 3.0)
 
 
@@ -48,7 +50,7 @@ def tables(sizes: Sizes, only: str | None) -> Iterator[Table]:
             if all(each.name != NGINX for each in contestants):
                 print("nginx is not installed: left out\n")
             yield from ordinary.small_requests(contestants, sizes.rounds, sizes.seconds)
-            yield ordinary.bodies(contestants, min(sizes.rounds, 3), sizes.body)
+            yield ordinary.bodies(contestants, min(sizes.rounds, FEW), sizes.body)
     if only != "ordinary":
         options = {"actions_followers": str(max(sizes.followers) + 64)}
         with (
@@ -57,9 +59,9 @@ def tables(sizes: Sizes, only: str | None) -> Iterator[Table]:
         ):
             ours = next(each for each in contestants if each.name == OURS)
             yield extension.answers(forgejo, ours, sizes.answers)
-            yield extension.logs(forgejo, contestants, min(sizes.rounds, 3))
+            yield extension.logs(forgejo, contestants, min(sizes.rounds, FEW))
             yield extension.logs_at_once(forgejo, ours, sizes.at_once)
-            yield extension.side_by_side(forgejo, contestants, min(sizes.rounds, 3), 2 * sizes.seconds)
+            yield extension.side_by_side(forgejo, contestants, sizes.rounds, sizes.seconds)
             yield extension.followers(forgejo, ours, sizes.followers, sizes.following)
 
 

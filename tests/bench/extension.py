@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
 
-from tests.bench.contestants import BARE, DIRECT, OURS, Contestant
+from tests.bench.contestants import DIRECT, OURS, Contestant
 from tests.bench.forgejo import LINE, Forgejo
 from tests.bench.load import TIMEOUT, address, download, request, requests_for
 from tests.bench.processes import cpu_seconds, forget_peaks, peak
-from tests.bench.report import Cell, Table, medians
+from tests.bench.report import Cell, Table, medians, ratio
 
 ROUTES = ("latest", "1/jobs", "1/jobs?job=1", "2/summary", "1/logs")
 # How fast each of the downloads goes, in bytes a second.
@@ -62,25 +62,27 @@ def logs(forgejo: Forgejo, contestants: Sequence[Contestant], rounds: int) -> Ta
     """Logs of growing size, and beside them the same bytes as Forgejo's page through the others."""
     sizes = sorted(map(int, forgejo.logs))
     rows: list[Row] = []
-    ratios: dict[int, list[float]] = {size: [] for size in sizes}
+    notes = []
     for size in sizes:
-        run = forgejo.logs[str(size)]
-        measured: dict[str, list[list[float]]] = {}
+        measured: dict[str, list[list[float]]] = {each.name: [] for each in contestants}
         for _ in range(rounds):
-            speeds = {}
             for each in contestants:
-                path = f"{forgejo.base}/{run}/logs" if each.name == OURS else forgejo.web_log(run)
-                before = forget_peaks(each.pid) if each.pid else 0
-                found = download(each.url, path, _credentials(forgejo) if each.name == OURS else None)
-                assert found.size == size << 20, (each.name, found.size)
-                grown = peak(each.pid) - before if each.pid else 0
-                speeds[each.name] = found.megabytes_per_second
-                figures = [found.seconds, found.megabytes_per_second, 1000 * found.first_byte, grown]
-                measured.setdefault(each.name, []).append(figures)
-            ratios[size].append(speeds[OURS] / speeds[BARE])
+                measured[each.name].append(_log(forgejo, each, size))
         rows += [(f"{size} MB, {name}", medians(found)) for name, found in measured.items()]
-    notes = (f"ours / bare, largest: {median(ratios[sizes[-1]]):.2f}",)
-    return Table("a job's log", ("seconds", "MB/s", "first byte ms", "memory +MB"), rows, ("MB/s",), notes)
+        notes.append(f"ours / bare, {size} MB: {ratio(measured, 1):.2f} MB/s, {ratio(measured, 4):.2f} CPU")
+    columns = ("seconds", "MB/s", "first byte ms", "memory +MB", "CPU s")
+    return Table("a job's log", columns, rows, ("MB/s",), notes)
+
+
+def _log(forgejo: Forgejo, contestant: Contestant, size: int) -> list[float]:
+    """One download of the log of so many megabytes."""
+    run, pid, is_ours = forgejo.logs[str(size)], contestant.pid, contestant.name == OURS
+    path = f"{forgejo.base}/{run}/logs" if is_ours else forgejo.web_log(run)
+    before, cpu = (forget_peaks(pid), cpu_seconds(pid)) if pid else (0, 0.0)
+    found = download(contestant.url, path, _credentials(forgejo) if is_ours else None)
+    assert found.size == size << 20, (contestant.name, found.size)
+    grown, used = (peak(pid) - before, cpu_seconds(pid) - cpu) if pid else (0, 0.0)
+    return [found.seconds, found.megabytes_per_second, 1000 * found.first_byte, grown, used]
 
 
 def logs_at_once(forgejo: Forgejo, ours: Contestant, count: int) -> Table:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from statistics import median
 
-from tests.bench.contestants import BARE, OURS, Contestant
+from tests.bench.contestants import Contestant
 from tests.bench.load import download, request, requests_for, upload
 from tests.bench.processes import cpu_seconds, forget_peaks, peak
-from tests.bench.report import Cell, Table, medians
+from tests.bench.report import Cell, Table, medians, ratio
 
 CONNECTIONS = (1, 16, 64)
 
@@ -28,7 +26,7 @@ def _small(contestants: Sequence[Contestant], connections: int, rounds: int, sec
             used = 1000 * (_cpu(each) - cpu) / len(found.each)
             measured[each.name].append([found.per_second, found.percentile(50), found.percentile(99), used])
     title = f"small requests, {connections} connection{'s' if connections > 1 else ''}"
-    notes = (f"ours / bare: {_ratio(measured, 0):.2f} requests/s, {_ratio(measured, 3):.2f} CPU",)
+    notes = (f"ours / bare: {ratio(measured, 0):.2f} requests/s, {ratio(measured, 3):.2f} CPU",)
     columns = ("requests/s", "p50 ms", "p99 ms", "CPU ms each")
     return Table(title, columns, _rows(measured), ("requests/s",), notes)
 
@@ -44,7 +42,7 @@ def bodies(contestants: Sequence[Contestant], rounds: int, megabytes: int) -> Ta
             used, highest = _cpu(each) - cpu, peak(each.pid) if each.pid else 0
             speeds = [down.megabytes_per_second, up.megabytes_per_second]
             measured[each.name].append([*speeds, used, highest - before, highest])
-    ratios = [f"{_ratio(measured, column):.2f} {what}" for column, what in enumerate(("down", "up", "CPU"))]
+    ratios = [f"{ratio(measured, column):.2f} {what}" for column, what in enumerate(("down", "up", "CPU"))]
     columns = ("down MB/s", "up MB/s", "CPU s both", "memory +MB", "peak MB")
     title = f"a body of {megabytes} MB"
     return Table(title, columns, _rows(measured), ("down MB/s", "up MB/s"), (f"ours / bare: {', '.join(ratios)}",))
@@ -56,9 +54,3 @@ def _cpu(contestant: Contestant) -> float:
 
 def _rows(measured: dict[str, list[list[float]]]) -> list[tuple[str, Sequence[Cell]]]:
     return [(name, medians(found)) for name, found in measured.items()]
-
-
-def _ratio(measured: dict[str, list[list[float]]], column: int) -> float:
-    """The median of the rounds' ratios: what slows a round down slows both. Of CPU, what nobody else's load touches."""
-    pairs = zip(measured[OURS], measured[BARE], strict=True)
-    return median(ours[column] / (bare[column] or math.inf) for ours, bare in pairs)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from tests.bench.contestants import BARE, DIRECT, NGINX, OURS
+
 Cell = float | str
-COLOURS = ("#8c96a0", "#d08770", "#2a7ab0", "#5b9a68")
+COLOURS = {DIRECT: "#8c96a0", BARE: "#d08770", OURS: "#2a7ab0", NGINX: "#5b9a68"}
 WIDTH, LEFT, BAR, GAP, PANEL = 760, 210, 15, 6, 34
 
 
@@ -48,6 +51,12 @@ def medians(rounds: Iterable[Sequence[float]]) -> list[float]:
     return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
 
+def ratio(measured: Mapping[str, Sequence[Sequence[float]]], column: int) -> float:
+    """Ours over bare mitmdump: the median of the rounds' ratios, for what slows a round down slows both."""
+    pairs = zip(measured[OURS], measured[BARE], strict=True)
+    return statistics.median(ours[column] / (bare[column] or math.inf) for ours, bare in pairs)
+
+
 def picture(tables: Iterable[Table]) -> str:
     """An SVG with a panel of bars for each column that is to be shown."""
     parts: list[str] = []
@@ -71,7 +80,7 @@ def _panel(title: str, bars: Mapping[str, Cell], top: int) -> tuple[str, int]:
     y = top + 14
     for name, value in bars.items():
         width = (WIDTH - LEFT - 90) * value / most if isinstance(value, float) else 0
-        colour = COLOURS[next((i for i, word in enumerate(("direct", "bare", "ours", "nginx")) if word in name), 2)]
+        colour = next((colour for contestant, colour in COLOURS.items() if contestant in name), COLOURS[OURS])
         parts.append(f'<text x="{LEFT - 8}" y="{y + BAR - 3}" text-anchor="end">{escape(name)}</text>')
         parts.append(f'<rect x="{LEFT}" y="{y}" width="{max(width, 1):.1f}" height="{BAR}" fill="{colour}"/>')
         parts.append(f'<text x="{LEFT + max(width, 1) + 6:.1f}" y="{y + BAR - 3}">{shown(value)}</text>')

@@ -61,7 +61,11 @@ def caller(category: str | None = None, level: str | None = None) -> tuple[Conte
     ctx = context()
     principal = ctx.principal
     if principal is BAD:
-        raise refuse(401, "invalid username, password or token")
+        quoted = request.headers.get("Authorization", "").partition(" ")[2]
+        exists = ctx.version.quotes_tokens and quoted
+        raise refuse(
+            401, f"access token does not exist [sha: {quoted}]" if exists else "invalid username, password or token"
+        )
     if principal.user and principal.user.must_change_password:
         raise refuse(403, "You must change your password. Change it at: /user/settings/change_password")
     if ctx.settings.REQUIRE_SIGNIN_VIEW and principal.user is None:

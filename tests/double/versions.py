@@ -133,6 +133,11 @@ class Version:
         return self.number >= 15
 
     @property
+    def quotes_tokens(self) -> bool:
+        """The API names the token that it refuses."""
+        return self.number >= 15
+
+    @property
     def description(self) -> bool:
         return self.number >= 15
 

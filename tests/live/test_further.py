@@ -30,7 +30,9 @@ def test_a_run_is_found_by_its_commit(stage: Stage) -> None:
 
 
 def test_the_event_is_the_workflows_word(stage: Stage) -> None:
-    answer = stage.request("GET", "latest", params={"event": "push", "workflow_id": "feature.yml"})
+    answer = stage.request(
+        "GET", "latest", params={"event": "push", "workflow_id": "feature.yml", "branch": "feature/x"}
+    )
     if stage.major >= 9:
         assert agreed(answer).json()["run_number"] == stage.scenes["feature"].number
     else:
