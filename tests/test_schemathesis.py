@@ -44,18 +44,22 @@ CHECKS = [
 
 
 @pytest.fixture(scope="module", params=["v7", "v16"])
-def stage(request: pytest.FixtureRequest) -> Iterator[tuple[Proxy, Sample]]:
-    """A repository with runs that are done, one of them with artifacts, and an expired log."""
+def stage(request: pytest.FixtureRequest) -> Iterator[tuple[Double, Proxy]]:
+    """A stand-in with the proxy before it."""
     with Double(request.param) as double:
-        demo = sample(double.world, "generated")
-        double.world.artifact(demo.runs["failed"], "report", b"PK\x05\x06" + bytes(18))
-        double.world.expire_logs(demo.runs["deploy"].jobs[0])
-        demo.runs["expired"] = double.world.run(demo.repo, jobs=[JobSpec("gone")])
-        double.world.cancel(demo.runs["expired"])
         admin = double.world.admin
         options = {"actions_max_wait": str(MOST_WAIT), "actions_metrics": "true"}
         with start_proxy(double.url, (admin.name, admin.password), options) as proxy:
-            yield proxy, demo
+            yield double, proxy
+
+
+def runs_that_are_done(world: Any, unique: str) -> Sample:
+    """A repository with such runs, one of them with an artifact, one with an expired log, one cancelled."""
+    demo = sample(world, unique)
+    world.artifact(demo.runs["failed"], "report", b"PK\x05\x06" + bytes(18))
+    world.expire_logs(demo.runs["deploy"].jobs[0])
+    world.cancel(world.run(demo.repo, jobs=[JobSpec("gone")]))
+    return demo
 
 
 def described() -> list[Any]:
@@ -67,8 +71,9 @@ def described() -> list[Any]:
 
 
 @pytest.mark.parametrize("operation", described())
-def test_each_answer_is_described(stage: tuple[Proxy, Sample], operation: Any) -> None:
-    proxy, demo = stage
+def test_each_answer_is_described(stage: tuple[Double, Proxy], operation: Any, unique: str) -> None:
+    double, proxy = stage
+    demo = runs_that_are_done(double.world, unique)
     owner, _, repo = demo.repo.full_name.partition("/")
     token = {"Authorization": f"token {demo.writer}"}
 
@@ -101,6 +106,8 @@ def test_each_answer_is_described(stage: tuple[Proxy, Sample], operation: Any) -
         path = case.path.format(**{name: urllib.parse.quote(str(value), safe="") for name, value in places.items()})
         contract.check(case.method, path, _as_requests(response))
         assert response.status_code < 500
+        if response.status_code == 201:  # a rerun has no runner here, and who follows it would wait for ever
+            double.world.cancel(next(run for run in demo.repo.runs if not run.done))
 
     seen: list[int] = []
     answers()
