@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import Response
 
 from addon import capabilities, openapi, reference
-from addon.access import Caller
+from addon.caller import Caller
 from addon.errors import NotFound
 from addon.health import Health
 from addon.metrics import MEDIA_TYPE, Metrics
