@@ -20,8 +20,6 @@ from addon.openapi import METHODS, SUFFIX, Json, document, resolved
 TEMPLATE = Path(__file__).with_name("reference.html")
 STYLE = re.compile("<style>(.*?)</style>", re.DOTALL)
 CODE = re.compile("`([^`]+)`")
-# Longer patterns help nobody who reads.
-MOST_PATTERN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ def _prose(text: str) -> Markup:
 
 
 def _kind(schema: Json) -> str:
-    """What a value is, in a few words."""
+    """What a value is, in a few words. What a pattern says stands in the description."""
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
     if "anyOf" in schema:
@@ -104,8 +102,6 @@ def _kind(schema: Json) -> str:
         words += f" {schema.get('minimum', '')}…{schema.get('maximum', '')}"
     if "enum" in schema:
         words = " | ".join(_value(each) for each in schema["enum"])
-    if len(schema.get("pattern", "")) in range(1, MOST_PATTERN):
-        words += f" {schema['pattern']}"
     return f"{words}, default {_value(schema['default'])}" if "default" in schema else words
 
 
