@@ -41,7 +41,7 @@ from addon.selecting import Selecting
 from addon.service import Service, Timings
 from addon.settings import Settings
 from addon.transport import Transport
-from addon.upstream import Upstream
+from addon.upstream import Upstream, version_told
 from addon.waiting import Waiting, WaitLimits
 
 log = logging.getLogger("addon")
@@ -102,7 +102,12 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     )
     return Parts(
         service,
-        own.Inside(Health(lambda: health.look(callers, session)), metrics if settings.metrics else None),
+        own.Inside(
+            Health(lambda: health.look(callers, session)),
+            metrics if settings.metrics else None,
+            settings,
+            lambda caller: version_told(callers, caller.headers, caller.parameters),
+        ),
         Journal(settings.log, metrics.answered),
     )
 
@@ -146,7 +151,7 @@ def _answer(parts: Parts, secret: str, timings: Timings) -> Response:
         raise Busy("too many requests at once; try again later", RETRY_AFTER)
     target = request.environ["REQUEST_URI"]
     if (name := routes.own_page(request.method, target)) is not None:
-        return own.answer(name, parts.inside)
+        return own.answer(name, parts.inside, caller_of(request))
     query = trace.current().query = routes.parse(request.method, target)
     caller = caller_of(request)
     try:

@@ -19,7 +19,7 @@ from mitmproxy import ctx, exceptions, http, tcp
 from mitmproxy.addonmanager import Loader
 from mitmproxy.net.http import url
 
-from addon import __version__, flows, forwarded, journal, lean, redact, routes, settings, trace
+from addon import __version__, flows, forwarded, journal, lean, redact, routes, settings, swagger, trace
 from addon.flows import ARRIVED_HEADER, SECRET_HEADER
 from addon.supervisor import Supervisor
 
@@ -123,6 +123,8 @@ class ActionsExtension:
                 flow.marked = flows.PASSED_MARK
             flow.request.stream = True
             forwarded.rewrite(flow, self._trusted)
+            if self._describes(flow):
+                swagger.ask_whole(flow.request)
         flow.metadata[HANDLED] = "handled"
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
@@ -133,6 +135,8 @@ class ActionsExtension:
             flow.response.stream = True
             if flows.is_taken(flow):
                 flows.answered(flow)
+            elif self._settings and self._describes(flow):
+                swagger.take(flow.response, self._settings)
             elif flow.response.headers.get("Content-Type", "").startswith("text/event-stream"):
                 self._in_flight.discard(flow)  # it has no end to wait for; the extension's own end when they are told
         redact.request(flow)
@@ -148,6 +152,10 @@ class ActionsExtension:
     def error(self, flow: http.HTTPFlow) -> None:
         """A request has failed, or its client has left."""
         self._ended(flow)
+
+    def _describes(self, flow: http.HTTPFlow) -> bool:
+        """Whether the answer is Forgejo's description of its API, and our routes are to be in it."""
+        return self._settings is not None and self._settings.swagger and swagger.is_asked(flow.request)
 
     def _ended(self, flow: http.HTTPFlow) -> None:
         if flow.error and flows.is_taken(flow):

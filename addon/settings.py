@@ -38,6 +38,11 @@ OPTIONS: dict[str, tuple[str, str]] = {
         "A line for each extension request: text, json, or off. Reruns and cancels are logged also when off.",
     ),
     "actions_metrics": ("false", "Whether /api/v1/actions-extensions/metrics shows counters: true or false."),
+    "actions_swagger": (
+        "false",
+        "Whether the extension's routes are put into Forgejo's /swagger.v1.json, and so shown at /api/swagger: "
+        "true or false.",
+    ),
     "actions_web_flows": ("1000", "How many finished requests mitmweb keeps; the oldest go."),
 }
 
@@ -58,6 +63,7 @@ class Settings:
     trusted_proxies: str = "127.0.0.0/8, ::1/128"
     log: str = "text"
     metrics: bool = False
+    swagger: bool = False
     web_flows: int = 1000
 
     def to_json(self) -> dict[str, Any]:
@@ -85,6 +91,7 @@ def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
         trusted_proxies=_networks("actions_trusted_proxies", options),
         log=_one_of("actions_log", options, ("text", "json", "off")),
         metrics=_one_of("actions_metrics", options, ("true", "false")) == "true",
+        swagger=_one_of("actions_swagger", options, ("true", "false")) == "true",
         web_flows=int(_number("actions_web_flows", options, 10, 100000)),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from addon.errors import ApiError
 from addon.transport import Transport
@@ -30,8 +30,7 @@ class Upstream:
     @property
     def major(self) -> int | None:
         """The major version."""
-        found = NUMBER.match(self.version or "")
-        return int(found[1]) if found else None
+        return major(self.version)
 
     @property
     def newest_first(self) -> bool:
@@ -41,11 +40,9 @@ class Upstream:
     def look(self) -> None:
         """Asks for the version. Where strangers aren't told (REQUIRE_SIGNIN_VIEW) it is left unknown."""
         try:
-            answer = self._transport.request("GET", "/api/v1/version").json()
+            self.version = version_told(self._transport)
         except ApiError:
             return
-        version = answer.get("version") if isinstance(answer, dict) else None
-        self.version = version if isinstance(version, str) else None
         if self.major is not None:
             self.learn(self.major >= LISTS_RUNS_SINCE)
 
@@ -64,3 +61,18 @@ class Upstream:
         while True:
             time.sleep(LOOK_EVERY)
             self.look()
+
+
+def version_told(
+    transport: Transport, headers: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None
+) -> str | None:
+    """The version as Forgejo tells it to who has these credentials; None where it doesn't. Raises ApiError."""
+    answer = transport.request("GET", "/api/v1/version", headers=headers, query=query).json()
+    version = answer.get("version") if isinstance(answer, dict) else None
+    return version if isinstance(version, str) else None
+
+
+def major(version: str | None) -> int | None:
+    """The major version of `15.0.3+gitea-1.22.0`."""
+    found = NUMBER.match(version or "")
+    return int(found[1]) if found else None

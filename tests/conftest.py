@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests import contract
 from tests.double import Double
 from tests.double_case import Case
 from tests.sample import Sample, sample
@@ -22,7 +23,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Target:
-    """One stand-in with the proxy before it."""
+    """One stand-in with the proxy before it. What it answers is held to the API's description."""
 
     version: str
     double: Double
@@ -42,7 +43,9 @@ class Target:
         """A request through the proxy, with the caller's token."""
         headers: Mapping[str, str] = {"Authorization": f"token {token}"} if token else {}
         headers = {**headers, **kwargs.pop("headers", {})}
-        return requests.request(method, self.proxy.url + path, headers=headers, timeout=20, **kwargs)
+        response = requests.request(method, self.proxy.url + path, headers=headers, timeout=20, **kwargs)
+        contract.check(method, path, response)
+        return response
 
 
 @pytest.fixture(scope="session", params=VERSIONS)

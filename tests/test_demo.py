@@ -5,42 +5,20 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import signal
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT = 40.0
+from tests.served_demo import served
+from tests.support import ROOT
 
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """What ./run.sh prints with no Forgejo configured; it is ended with Ctrl-C, which must end everything."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    output = tmp_path_factory.mktemp("demo") / "output"
-    confdir = tmp_path_factory.mktemp("confdir")
-    text = (ROOT / "mitm.yaml").read_text().replace("../addon/entry.py", str(ROOT / "addon/entry.py"))
-    (confdir / "config.yaml").write_text(text)
-    mitmdump = [str(Path(sys.executable).parent / "mitmdump"), "--set", f"confdir={confdir}"]
-    command = [sys.executable, "-m", "tests.double.serve_demo", f"127.0.0.1:{port}", *mitmdump]
-    with output.open("w") as file:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + START_TIMEOUT
-    while "Ctrl-C" not in output.read_text() and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.05)
-    yield output.read_text()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
-    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-        pass
+    """What ./run.sh prints with no Forgejo configured."""
+    with served(tmp_path_factory.mktemp("demo")) as printed:
+        yield printed
 
 
 def curl(line: str) -> str:

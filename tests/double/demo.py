@@ -1,13 +1,22 @@
-"""The demo's world: a small project with runs 40 to 45, and a runner that takes what waits."""
+"""The demo's world: a small project with runs 40 to 45, a runner that takes what waits, and a repository to push to.
+
+What is pushed gets a run whose test fails at its first attempt, and then succeeds.
+"""
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
+import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from tests.double.model import Job, JobSpec, Repo, Run, Status
+from tests.double import git
+from tests.double.model import Git, Job, JobSpec, Repo, Run, Status, User
 from tests.double.rerun import rerun
 from tests.double.server import Double
 from tests.double.world import World
@@ -114,7 +123,13 @@ class Clock:
 class Demo:
     """The demo's stand-in. `start` begins to listen and to play the runner."""
 
-    def __init__(self, version: str = VERSION, root_url: str = "http://forgejo.test/", port: int = 0) -> None:
+    def __init__(
+        self, version: str = VERSION, root_url: str = "http://forgejo.test/", port: int = 0, pace: float = 1.0
+    ) -> None:
+        """`pace` is how long the runner takes, as a part of its usual time."""
+        self._pace = pace
+        self._folder: Path | None = None
+        self._flaky: set[Job] = set()
         self._clock = Clock(time.time() - 3600)
         self.world = World(self._clock)
         self.double = Double(version, self.world, root_url, port)
@@ -124,6 +139,10 @@ class Demo:
         self._clock.now = None
 
     def start(self) -> Double:
+        if shutil.which("git"):
+            self._folder = Path(tempfile.mkdtemp(prefix="demo-git-"))
+            git.make(self._folder / "repo.git")
+            self.repo.git = Git(self._folder / "repo.git", self._pushed)
         self.double.start()
         threading.Thread(target=self._play_runner, daemon=True).start()
         threading.Thread(target=self._grow, daemon=True).start()
@@ -132,6 +151,8 @@ class Demo:
     def stop(self) -> None:
         self._ended.set()
         self.double.stop()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _people(self) -> Repo:
         world = self.world
@@ -150,7 +171,7 @@ class Demo:
         self._finished(self._run("ci.yml", "Parse comments"), {})
         self._finished(self._run("deploy.yml", "Release 1.4.0", DEPLOY), {})
         failed = self._finished(self._run("ci.yml", "Parse empty input"), {"test": FAILED_TEST})
-        self.world.artifact(failed, "test-report", b"PK\x05\x06" + bytes(18))
+        self._report(failed, FAILED_TEST)
         running = self._run("ci.yml", "Try a faster parser", CI[:2], "feature/x").jobs[0]
         twice = self._finished(self._run("deploy.yml", "Release 1.4.1", DEPLOY), {"deploy": TIMED_OUT})
         self._again(twice)
@@ -188,17 +209,30 @@ class Demo:
         self._clock.pass_by(4)
         self.world.play(job, "success", LINES[job.name])
 
+    def _report(self, run: Run, lines: Sequence[Sequence[str]]) -> None:
+        """What a test's last step said, as the run's artifact; one of before is replaced."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("report.txt", "\n".join(lines[-2]) + "\n")
+        with self.world.lock:
+            run.artifacts[:] = [each for each in run.artifacts if each.name != "test-report"]
+            self.world.artifact(run, "test-report", packed.getvalue())
+
     # --- what goes on while it serves ---
+
+    def _pushed(self, who: User, branch: str, commit: str, subject: str) -> None:
+        run = self.world.run(self.repo, "ci.yml", subject, branch, jobs=CI, actor=who, sha=commit)
+        self._flaky |= {job for job in run.jobs if job.name == "test"}
 
     def _play_runner(self) -> None:
         """Takes each waiting job a second after it came to wait, one thread for each."""
         seen: dict[Job, float] = {}
-        while not self._ended.wait(0.2):
+        while not self._ended.wait(0.2 * self._pace):
             now = time.monotonic()
             with self.world.lock:
                 waiting = {job for run in self.repo.runs for job in run.jobs if job.status is Status.WAITING}
                 seen = {job: seen.get(job, now) for job in waiting}
-                due = [job for job, since in seen.items() if now - since >= PICKED_AFTER]
+                due = [job for job, since in seen.items() if now - since >= PICKED_AFTER * self._pace]
                 for job in due:
                     self.world.pick(job)
             for job in due:
@@ -206,21 +240,25 @@ class Demo:
 
     def _play(self, job: Job) -> None:
         """A job in a few seconds, unless somebody cancels it."""
-        task, lines = job.task, LINES.get(job.name, (SETUP, ["done"]))
+        fails = job in self._flaky and len(job.tasks) == 1
+        task, lines = job.task, FAILED_TEST if fails else LINES.get(job.name, (SETUP, ["done"]))
         stages = [-1, *range(len(job.spec.steps)), len(job.spec.steps)]
         for stage, texts in zip(stages, lines, strict=False):
             with self.world.lock:
                 if job.task is not task or job.status is not Status.RUNNING:
                     return
+                last = stage == len(job.spec.steps)
                 if stage > 0:
-                    self.world.step(job, stage - 1, "success")
+                    self.world.step(job, stage - 1, "failure" if fails and last else "success")
                 if 0 <= stage < len(job.spec.steps):
                     self.world.step(job, stage, "running")
                 for text in texts:
                     self.world.log(job, text)
-                if stage == len(job.spec.steps):
-                    self.world.finish(job, "success")
-            if self._ended.wait(STEP_SECONDS):
+                if last and job.name == "test":
+                    self._report(job.run, lines)
+                if last:
+                    self.world.finish(job, "failure" if fails else "success")
+            if self._ended.wait(STEP_SECONDS * self._pace):
                 return
 
     def _grow(self) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from tests.double.logs import BigLog, RowLog
 
@@ -246,6 +247,14 @@ class Run:
         return self.status.done and all(job.status.done for job in self.jobs)
 
 
+@dataclass(frozen=True)
+class Git:
+    """A bare repository, and what a push does: called with who pushed, the branch, the commit and its subject."""
+
+    folder: Path
+    pushed: Callable[[User, str, str, str], object]
+
+
 @dataclass(eq=False)
 class Repo:
     id: int
@@ -263,6 +272,7 @@ class Repo:
     workflows: list[str] = field(default_factory=list)
     disabled_workflows: set[str] = field(default_factory=set)
     created: int = 0
+    git: Git | None = None
 
     @property
     def full_name(self) -> str:

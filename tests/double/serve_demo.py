@@ -1,5 +1,6 @@
 """The demo that `./run.sh` starts without a Forgejo: python -m tests.double.serve_demo HOST:PORT PROGRAM [ARGS].
 
+DEMO_VERSION names another Forgejo (v7 to v16), DEMO_PACE how long its runner takes, as a part of its usual time.
 Runs the demo's stand-in in this process and the proxy PROGRAM before it, prints lines to paste once it listens, and
 ends both together.
 """
@@ -7,6 +8,7 @@ ends both together.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +16,7 @@ import sys
 import time
 from types import FrameType
 
-from tests.double.demo import ADMIN_PASSWORD, ADMIN_USER, ALICE_TOKEN, BOB_TOKEN, REPO, Demo
+from tests.double.demo import ADMIN_PASSWORD, ADMIN_USER, ALICE_TOKEN, BOB_TOKEN, REPO, VERSION, Demo
 
 START_TIMEOUT = 30.0
 EXAMPLES = (
@@ -35,7 +37,7 @@ def main() -> int:
         return 2
     for number in (signal.SIGINT, signal.SIGTERM):  # also where SIGINT came ignored, as for a job in the background
         signal.signal(number, _interrupt)
-    demo = Demo()
+    demo = Demo(os.environ.get("DEMO_VERSION", VERSION), pace=float(os.environ.get("DEMO_PACE", "1")))
     double = demo.start()
     environment = os.environ | {"FORGEJO_ADMIN_USER": ADMIN_USER, "FORGEJO_ADMIN_PASSWORD": ADMIN_PASSWORD}
     # A group of its own: Ctrl-C reaches this process only, which then ends the proxy.
@@ -75,6 +77,9 @@ def _print_examples(base: str) -> None:
     for what, token, path in EXAMPLES:
         post = "-X POST " if path.endswith("/rerun") else ""
         print(f"  # {what}\n  curl {post}-H 'Authorization: token {token}' '{base}/{path}'\n")
+    if shutil.which("git"):
+        host = base.removeprefix("http://").partition("/")[0]
+        print(f"  # a repository to push to (see Recipes)\n  git clone http://alice:{ALICE_TOKEN}@{host}/{REPO}.git\n")
     print("Ctrl-C ends it. To run in front of your own Forgejo: ./run.sh help", flush=True)
 
 

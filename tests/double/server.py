@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote
 from flask import Flask, Response, g, request
 from werkzeug.routing import PathConverter
 
-from tests.double import api, artifacts, faults, native, runner, signin, web
+from tests.double import api, artifacts, description, faults, git, native, runner, signin, web
 from tests.double.context import Context, Settings
 from tests.double.faults import Fault
 from tests.double.identity import credentials
@@ -165,6 +165,8 @@ def _application() -> Flask:
     app.register_blueprint(web.pages)
     app.register_blueprint(api.routes)
     app.register_blueprint(runner.routes)
+    app.register_blueprint(git.routes)
+    app.register_blueprint(description.routes)
 
     @app.before_request
     def before() -> Response | None:
@@ -172,7 +174,7 @@ def _application() -> Flask:
         ctx.world.lock.acquire()
         g.context = ctx
         path = request.environ["double.path"]
-        if path.startswith("/api/"):
+        if path.startswith("/api/") or git.is_service(path):
             return None
         if ctx.session is None and ctx.version.anonymous_sessions:
             signin.begin_session(ctx, Session())
