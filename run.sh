@@ -102,7 +102,7 @@ stamp() {
 # --- tests ----------------------------------------------------------------------------------------------------------
 
 run_tests() {
-    local args=(-q -n 4)
+    local args=(-q -n 6) # on two cores: many tests wait
     if [[ ${1:-} == --live ]]; then
         shift
         [[ -n ${FORGEJO_LIVE_URL:-} && -n ${FORGEJO_LIVE_ADMIN_USER:-} && -n ${FORGEJO_LIVE_ADMIN_PASSWORD:-} ]] \

@@ -16,7 +16,7 @@ class Operation:
     """A request below …/actions/runs, where {n} is a run that only this caller asks for, and the status of a yes.
 
     The runs are done, or wait when it is `on_waiting` ones that it is for. `like` is an operation whose table holds for
-    this one too.
+    this one too, in the repositories `only` if they are named.
     """
 
     method: str
@@ -24,11 +24,14 @@ class Operation:
     yes: int
     on_waiting: bool = False
     like: str = ""
+    only: tuple[str, ...] | None = None
 
 
 OPERATIONS = {
     "read": Operation("GET", "{n}/jobs", 200),
-    "select": Operation("GET", "latest/jobs/build?branch=main&status=completed&wait=1", 200, like="read"),
+    "select": Operation(
+        "GET", "latest/jobs/build?branch=main&status=completed&wait=1", 200, like="read", only=("public", "private")
+    ),
     "rerun": Operation("POST", "{n}/rerun", 201),
     "cancel": Operation("POST", "{n}/cancel", 200, on_waiting=True, like="rerun"),
 }

@@ -76,11 +76,19 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
         yield Case(double)
 
 
+# Fixtures with a proxy of their own, started once for all tests of a version or of a file.
+SHARED = ("target", "stage", "native", "direct", "wire", "web", "watched", "pair", "printed", "merging")
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one version stay on one worker, so each version's proxy is started once."""
+    """Tests that share a proxy stay on one worker."""
     for item in items:
+        assert isinstance(item, pytest.Function)
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        for fixture in ("target", "stage"):
-            if parameters.get(fixture) in VERSIONS:  # a table's column may be called so too
-                item.add_marker(pytest.mark.xdist_group(f"{fixture}-{parameters[fixture]}"))
+        for fixture in SHARED:
+            value = parameters.get(fixture, item.module.__name__)
+            # A table's column may be called so too.
+            if fixture in item.fixturenames and (fixture not in parameters or value in VERSIONS):
+                item.add_marker(pytest.mark.xdist_group(f"{fixture}-{value}"))
+                break

@@ -149,9 +149,12 @@ def wrong(scene: Scene, cells: Mapping[tuple[str, str], int]) -> dict[tuple[str,
 def test_every_caller_and_repository(target: Target, unique: str, operation: str) -> None:
     """The refusals come first, so that any use of the session on these repositories is a refusal's."""
     table, yes = expected(target.version, operation), OPERATIONS[operation].yes
+    if (only := OPERATIONS[operation].only) is not None:
+        table = {(caller, repo): status for (caller, repo), status in table.items() if repo in only}
     scene = Scene(target, unique, operation)
     assert {caller for caller, _ in table} == set(scene.callers)
-    granted = {cell for cell, status in table.items() if status == yes} | IN_VAIN.get(target.version, set())
+    in_vain = IN_VAIN.get(target.version, set()) & table.keys()
+    granted = {cell for cell, status in table.items() if status == yes} | in_vain
     assert wrong(scene, {cell: table[cell] for cell in table if cell not in granted}) == {}
     assert scene.by_session() == set()
     assert wrong(scene, {cell: table[cell] for cell in granted}) == {}

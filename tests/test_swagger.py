@@ -28,7 +28,7 @@ def double() -> Iterator[Double]:
 
 
 @pytest.fixture(scope="module")
-def proxy(double: Double) -> Iterator[Proxy]:
+def merging(double: Double) -> Iterator[Proxy]:
     with start_proxy(double.url, options={"actions_swagger": "true"}) as proxy:
         yield proxy
 
@@ -39,10 +39,12 @@ def get(url: str, **headers: str) -> requests.Response:
 
 @pytest.mark.parametrize("version", ["v7", "v11", "v16"])
 @pytest.mark.parametrize("packed", [False, True])
-def test_all_of_forgejos_is_there_and_ours_behind_it(double: Double, proxy: Proxy, version: str, packed: bool) -> None:
+def test_all_of_forgejos_is_there_and_ours_behind_it(
+    double: Double, merging: Proxy, version: str, packed: bool
+) -> None:
     double.version, double.settings.gzip = version, packed
     encoding = {"Accept-Encoding": "gzip"} if packed else {}
-    own, answer = get(double.url, **encoding).json(), get(proxy.url, **encoding)
+    own, answer = get(double.url, **encoding).json(), get(merging.url, **encoding)
     assert answer.headers.get("Content-Encoding") == ("gzip" if packed else None)
     assert not answer.headers.keys() & {"Content-Length", "ETag", "Last-Modified"}
     found = answer.json()
@@ -144,21 +146,21 @@ def test_an_answer_that_can_hold_ours_loses_what_told_its_copies_apart(
         assert dict(response.headers) == before and not callable(response.stream)
 
 
-def test_conditions_are_not_passed_on(double: Double, proxy: Proxy) -> None:
+def test_conditions_are_not_passed_on(double: Double, merging: Proxy) -> None:
     double.version = "v15"
     double.forget_requests()
     asked = {"If-None-Match": '"1"', "If-Modified-Since": "Tue, 24 Nov 2026 16:00:00 GMT", "Range": "bytes=0-1"}
-    assert get(proxy.url, **asked).status_code == 200
+    assert get(merging.url, **asked).status_code == 200
     seen = double.requests[-1]
     assert seen.path == "/swagger.v1.json" and not seen.headers.keys() & asked.keys()
 
 
-def test_it_is_off_by_default_and_nothing_else_is_touched(double: Double, proxy: Proxy) -> None:
+def test_it_is_off_by_default_and_nothing_else_is_touched(double: Double, merging: Proxy) -> None:
     double.version, double.settings.gzip = "v15", False
     with start_proxy(double.url) as plain:
         assert get(plain.url).content == get(double.url).content
     for path in ("/swagger.v1.json/", "/api/swagger.v1.json", "/api/v1/version", "/x/swagger.v1.json"):
-        through, direct = (requests.get(base + path, timeout=20) for base in (proxy.url, double.url))
+        through, direct = (requests.get(base + path, timeout=20) for base in (merging.url, double.url))
         assert (through.status_code, through.content) == (direct.status_code, direct.content)
-    head = requests.head(f"{proxy.url}/swagger.v1.json", timeout=20)
+    head = requests.head(f"{merging.url}/swagger.v1.json", timeout=20)
     assert (head.status_code, head.content) == (200, b"")

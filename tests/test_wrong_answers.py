@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -11,7 +12,7 @@ import requests
 from tests.conftest import Target
 from tests.double import Double, Fault, JobSpec
 from tests.sample import Sample, sample
-from tests.support import start_proxy
+from tests.support import Proxy, start_proxy
 from tests.upstream import Upstream
 
 STEPS = {
@@ -90,34 +91,37 @@ def test_a_redirect_to_another_host_takes_nothing_along(target: Target, demo: Sa
         assert elsewhere.requests == []
 
 
-@pytest.mark.parametrize("version", ["v7", "v15"])
-@pytest.mark.parametrize("kind", ["drop", "truncate", "html", "json", "endless", "redirect", "status"])
-def test_each_step_may_fail(version: str, kind: str) -> None:
-    """An error of the table at whatever step, signing in as well; and afterwards everything is as before."""
-    value = {"json": {"a": 1}, "redirect": "http://evil.example/x", "status": 503}.get(kind)
-    with Double(version=version) as double:
-        demo, admin = sample(double.world, "steps"), double.world.admin
-        headers = {"Authorization": f"token {demo.reader}"}
+@pytest.fixture(scope="module", params=["v7", "v15"])
+def stage(request: pytest.FixtureRequest) -> Iterator[tuple[Double, Proxy, Sample]]:
+    """A stand-in and a proxy of one version, for faults that reach all of it."""
+    with Double(version=request.param) as double:
+        admin = double.world.admin
         with start_proxy(double.url, (admin.name, admin.password)) as proxy:
-            url = f"{proxy.url}{demo.base}/latest/logs"
-            for step, match in STEPS.items():
-                if "login" in step and (version, kind) not in SIGN_INS:
-                    continue
-                double.restart()
-                double.faults.append(Fault(match=match, kind=kind, value=value, times=99))
-                try:
-                    answer = requests.get(url, headers=headers, timeout=30)
-                except requests.RequestException:
-                    assert (kind, step) == ("truncate", "log"), step  # half a log must not look whole
-                else:
-                    assert answer.status_code in allowed(kind, step, version), (
-                        step,
-                        answer.status_code,
-                        answer.text[:200],
-                    )
-                    assert "X-Actions-Extension" in answer.headers
-                double.faults.clear()
-                recovered(url, headers)
+            yield double, proxy, sample(double.world, "steps")
+
+
+@pytest.mark.parametrize("kind", ["drop", "truncate", "html", "json", "endless", "redirect", "status"])
+def test_each_step_may_fail(stage: tuple[Double, Proxy, Sample], kind: str) -> None:
+    """An error of the table at whatever step, signing in as well; and afterwards everything is as before."""
+    double, proxy, demo = stage
+    version = double.version
+    value = {"json": {"a": 1}, "redirect": "http://evil.example/x", "status": 503}.get(kind)
+    headers, url = {"Authorization": f"token {demo.reader}"}, f"{proxy.url}{demo.base}/latest/logs"
+    for step, match in STEPS.items():
+        if "login" in step and (version, kind) not in SIGN_INS:
+            continue
+        double.restart()
+        double.faults.append(Fault(match=match, kind=kind, value=value, times=99))
+        try:
+            answer = requests.get(url, headers=headers, timeout=30)
+        except requests.RequestException:
+            assert (kind, step) == ("truncate", "log"), step  # half a log must not look whole
+        else:
+            assert answer.status_code in allowed(kind, step, version), (step, answer.status_code, answer.text[:200])
+            assert "X-Actions-Extension" in answer.headers
+        finally:
+            double.faults.clear()
+        recovered(url, headers)
 
 
 def allowed(kind: str, step: str, version: str) -> set[int]:
