@@ -18,7 +18,7 @@ from addon.guard import Guard
 from addon.lines import Range
 from addon.logs import LogReader, Options
 from addon.model import Run, Status
-from addon.polling import Watch
+from addon.polling import Sight, Watch
 from addon.progress import Beat, End, Event, Lines, Note, Place, StatusChanged, StepChanged
 
 # How long news are waited for before a look whether the client is still there; of several jobs, all of them.
@@ -37,7 +37,6 @@ class Follower:
         self._options = options
         self._place = place
         self._seen = 0
-        self._feed: Feed | None = None
         self._behind = False
         self._status = Status.UNKNOWN
         self._steps: dict[int, Status] = {}
@@ -201,8 +200,12 @@ def several(
     with ExitStack() as stack:
         opened: dict[int, tuple[Follower | Finished, ExitStack]] = {}
         over: set[int] = set()
-        while not guard.gone() and not guard.stopping():
-            run = runs.after(0, LISTEN).value
+        while not guard.gone() and not guard.stopping() and not guard.refused:
+            sight = runs.after(0, LISTEN)
+            run = sight.value
+            yield from ((0, event) for event in _watched(sight, guard))
+            if guard.refused or isinstance(sight.error, NotFound):
+                return
             chosen = [] if run is None else [index for index in bundle.indexes(run, failed) if _begun(run, index)]
             for index in [index for index in chosen if index not in over and index not in opened]:
                 if len(opened) < MOST_AT_ONCE:
@@ -222,6 +225,23 @@ def several(
             if quiet:
                 yield 0, Beat()
                 time.sleep(LISTEN_TO_MANY)
+
+
+def _watched(sight: Sight[Run], guard: Guard) -> Iterator[Event]:
+    """What ends the following of a run though none of its jobs has a line, or makes it wait."""
+    status = sight.value.status if sight.value else Status.UNKNOWN
+    try:
+        if sight.error is not None:
+            raise sight.error
+        if (refusal := guard.refusal()) is not None:
+            yield End("access", status, refusal)
+    except NotFound as error:
+        yield End("missing", status, error.message)
+    except InternalError:
+        raise
+    except ApiError as error:
+        if guard.failed(error):
+            yield Note(f"{error.message}; waiting for it")
 
 
 def _begun(run: Run, index: int) -> bool:

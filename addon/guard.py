@@ -20,6 +20,7 @@ class Guard:
         """`check` asks for access anew, every `recheck` seconds, and raises what it is refused with."""
         self.gone = gone
         self.stopping = stopping
+        self.refused = False
         self._check = check
         self._recheck = recheck
         self._checked_at = time.monotonic()
@@ -32,6 +33,7 @@ class Guard:
         try:
             self._check()
         except (Unauthorized, Forbidden, NotFound) as error:
+            self.refused = True
             return error.message
         self._checked_at = time.monotonic()
         return None

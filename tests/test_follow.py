@@ -255,6 +255,24 @@ def test_a_revoked_token_ends_the_stream(narrow: tuple[Target, Sample]) -> None:
 
 
 @pytest.mark.xdist_group("narrow")
+@pytest.mark.parametrize("jobs", ["all", "failed"])
+def test_a_revoked_token_ends_a_stream_of_many_jobs_in_which_nothing_happens(
+    narrow: tuple[Target, Sample], jobs: str
+) -> None:
+    target, demo = narrow
+    follower = target.world.user(f"follower-of-{jobs}")
+    demo.repo.collaborators[follower] = "read"
+    token = target.world.token(follower, "all")
+    scene = Scene(target, demo)  # it waits, and goes on waiting
+    path = f"{demo.base}/{scene.run.index}/logs?follow=true&job={jobs}"
+    reader = Reader(Stream(target, path, token, EVENTS))
+    target.world.revoke(token)
+    reader.whole()
+    assert events(reader.data)[-1][1]["reason"] == "access"
+    assert not scene.run.done
+
+
+@pytest.mark.xdist_group("narrow")
 def test_places_are_limited_and_freed_when_clients_leave(narrow: tuple[Target, Sample]) -> None:
     target, demo = narrow
     reader = target.world.token(target.world.user("follower"), "all")
