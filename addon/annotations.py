@@ -34,6 +34,16 @@ class Annotation:
     column: int | None = None
     end_column: int | None = None
 
+    @property
+    def place(self) -> str | None:
+        """File and line, as `a.py:3`; None without a file."""
+        return self.file if self.file is None or self.line is None else f"{self.file}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """Title and message in one."""
+        return ": ".join(each for each in (self.title, self.message) if each)
+
 
 def annotations_in(lines: Iterable[str]) -> Iterator[tuple[int, Annotation]]:
     """The annotations of a log's lines (without times), each with its line's place, counted from 0.

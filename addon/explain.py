@@ -77,6 +77,21 @@ class Explanation:
     annotations_found: int
     artifacts: tuple[Artifact, ...]
 
+    @property
+    def explained(self) -> int:
+        """How many of the failed jobs are explained, which are the first."""
+        return sum(each.explained for each in self.failed)
+
+    @property
+    def rerun_tail(self) -> str:
+        """What follows the run's path to run it again: what failed of it, or all of a run in which nothing did."""
+        return "/rerun?job=failed" if self.failed else "/rerun"
+
+    @property
+    def rerun_destroys(self) -> bool:
+        """Whether there are artifacts that a rerun would delete."""
+        return self.run.rerun_deletes_artifacts and bool(self.artifacts)
+
 
 class Explainer:
     """Reads what explains a run."""

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
-from addon.explain import Explanation, FailedJob, FailedStep, Found
+from addon.annotations import Annotation
+from addon.explain import Explanation, FailedJob, FailedStep
 from addon.links import Links
 from addon.model import Status
 from addon.plain import one_line, size, took
@@ -107,20 +108,13 @@ def _annotations(found: Explanation) -> Iterator[str]:
         yield "Annotations:"
         yield ""
     for each in found.annotations:
-        yield f"- {each.annotation.level}{_place(each)}: {code(_message(each))}"
+        yield f"- {each.annotation.level}{_place(each.annotation)}: {code(each.annotation.text)}"
     if found.annotations_found > len(found.annotations):
         yield f"- and {found.annotations_found - len(found.annotations)} more"
 
 
-def _place(found: Found) -> str:
-    annotation = found.annotation
-    if annotation.file is None:
-        return ""
-    return f" at {code(annotation.file + (f':{annotation.line}' if annotation.line is not None else ''))}"
-
-
-def _message(found: Found) -> str:
-    return ": ".join(each for each in (found.annotation.title, found.annotation.message) if each)
+def _place(annotation: Annotation) -> str:
+    return "" if annotation.place is None else f" at {code(annotation.place)}"
 
 
 def _artifacts(found: Explanation) -> Iterator[str]:
@@ -136,15 +130,13 @@ def _artifacts(found: Explanation) -> Iterator[str]:
 
 def _next(found: Explanation, links: Links) -> Iterator[str]:
     run = found.run
-    explained = sum(each.explained for each in found.failed)
-    if explained < len(found.failed):
+    if found.explained < len(found.failed):
         yield ""
-        yield f"{len(found.failed)} jobs failed; the first {explained} are explained here."
+        yield f"{len(found.failed)} jobs failed; the first {found.explained} are explained here."
     if run.can_rerun and run.done:
         yield ""
-        warning = ", which deletes its artifacts" if run.rerun_deletes_artifacts and found.artifacts else ""
-        tail = "/rerun?job=failed" if found.failed else "/rerun"
-        yield f"It can be run again{warning}: POST {_link(links.api(run, tail))}"
+        warning = ", which deletes its artifacts" if found.rerun_destroys else ""
+        yield f"It can be run again{warning}: POST {_link(links.api(run, found.rerun_tail))}"
     if run.cancellable:
         yield ""
         yield f"It can be cancelled: POST {_link(links.api(run, '/cancel'))}"

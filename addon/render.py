@@ -148,7 +148,7 @@ def summary(found: Explanation, links: Links) -> Json:
         "duration_seconds": run_.details.duration_seconds,
         "jobs_duration_seconds": sum(took) if took else None,
         "failed_jobs": [_failed_job(run_, each, found.details.get(each.job.index), links) for each in found.failed],
-        "failed_jobs_explained": sum(each.explained for each in found.failed),
+        "failed_jobs_explained": found.explained,
         "annotations": [_annotation(each) for each in found.annotations],
         "annotations_found": found.annotations_found,
         "artifacts": artifact_list(run_, found.artifacts, links),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from addon.explain import Explanation, FailedJob, Found
+from addon.annotations import Annotation
+from addon.explain import Explanation, FailedJob
 from addon.links import Links
 from addon.plain import fitted, one_line, size, took, width
 
@@ -73,16 +74,15 @@ def _annotations(found: Explanation) -> Iterator[str]:
         yield ""
         yield "annotations"
     for each in found.annotations:
-        yield INDENT + "  ".join([f"{each.annotation.level:<7}", *_words(each)])
+        yield INDENT + "  ".join([f"{each.annotation.level:<7}", *_words(each.annotation)])
     if found.annotations_found > len(found.annotations):
         yield f"{INDENT}and {found.annotations_found - len(found.annotations)} more"
 
 
-def _words(found: Found) -> Iterator[str]:
-    annotation = found.annotation
-    if annotation.file is not None:
-        yield one_line(annotation.file + (f":{annotation.line}" if annotation.line is not None else ""))
-    yield one_line(": ".join(each for each in (annotation.title, annotation.message) if each))
+def _words(annotation: Annotation) -> Iterator[str]:
+    if annotation.place is not None:
+        yield one_line(annotation.place)
+    yield one_line(annotation.text)
 
 
 def _artifacts(found: Explanation) -> Iterator[str]:
@@ -97,15 +97,13 @@ def _artifacts(found: Explanation) -> Iterator[str]:
 
 def _next(found: Explanation, links: Links) -> Iterator[str]:
     run = found.run
-    explained = sum(each.explained for each in found.failed)
-    if explained < len(found.failed):
+    if found.explained < len(found.failed):
         yield ""
-        yield f"{len(found.failed)} jobs failed; the first {explained} are explained"
+        yield f"{len(found.failed)} jobs failed; the first {found.explained} are explained"
     if run.can_rerun and run.done:
         yield ""
-        warning = " (deletes its artifacts)" if run.rerun_deletes_artifacts and found.artifacts else ""
-        tail = "/rerun?job=failed" if found.failed else "/rerun"
-        yield f"to run it again{warning}: POST {one_line(links.api(run, tail))}"
+        warning = " (deletes its artifacts)" if found.rerun_destroys else ""
+        yield f"to run it again{warning}: POST {one_line(links.api(run, found.rerun_tail))}"
     if run.cancellable:
         yield ""
         yield f"to cancel it: POST {one_line(links.api(run, '/cancel'))}"
