@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from parsel import Selector
+from parsel import Selector, SelectorList
 
 from addon.errors import UpstreamUnexpected
 from addon.model import Artifact, Attempt, Job, JobDetail, Repo, Run, RunDetails, Status, Step
@@ -60,14 +60,14 @@ def run_link(path: str) -> RunLink:
 def run_page(html: str) -> RunPage:
     """The page of one job of a run. `view` is None up to v12, whose page is a shell."""
     node = Selector(html, type="html").css("#repo-action-view")
-    if not node or "data-workflow-name" not in node[0].attrib:
+    workflow_id = attribute(node, "data-workflow-name")
+    if workflow_id is None:
         raise UpstreamUnexpected("Forgejo's run page has no #repo-action-view")
-    attributes = node[0].attrib
-    run_id = attributes.get("data-run-id", "")
-    state = attributes.get("data-initial-post-response")
-    artifacts = attributes.get("data-initial-artifacts-response")
+    run_id = attribute(node, "data-run-id") or ""
+    state = attribute(node, "data-initial-post-response")
+    artifacts = attribute(node, "data-initial-artifacts-response")
     return RunPage(
-        workflow_id=attributes["data-workflow-name"],
+        workflow_id=workflow_id,
         run_id=int(run_id) if run_id.isdigit() and int(run_id) else None,
         view=_object(state) if state is not None else None,
         artifacts=artifact_list(_object(artifacts)) if artifacts is not None else None,
@@ -230,6 +230,11 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def attribute(nodes: SelectorList[Selector], name: str) -> str | None:
+    """One attribute of the first node. (`Selector.attrib` fails on an element with a malformed attribute name.)"""
+    return nodes[:1].xpath(f"@{name}").get()
 
 
 def last_segment(link: str | None) -> str | None:

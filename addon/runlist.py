@@ -15,7 +15,7 @@ from parsel import Selector, SelectorList
 
 from addon.errors import UpstreamUnexpected
 from addon.model import Repo, Status
-from addon.pages import duration, last_segment, run_link, time
+from addon.pages import attribute, duration, last_segment, run_link, time
 
 # The numbers that the page's own filter takes.
 STATUS_NUMBERS: Mapping[Status, int] = {
@@ -93,7 +93,7 @@ def _row(row: Selector) -> Row:
     name = NAME_AND_NUMBER.fullmatch(_text(row.css(".flex-item-body > b")))
     if not links or name is None:
         raise UpstreamUnexpected("a row of Forgejo's .run-list links to no run")
-    link = run_link(links[0].attrib["href"])
+    link = run_link(attribute(links, "href") or "")
     if link.number != int(name["number"]):
         raise UpstreamUnexpected("a row of Forgejo's .run-list names one run and links to another")
     hrefs = row.css(".flex-item-body a::attr(href)").getall()
@@ -105,7 +105,7 @@ def _row(row: Selector) -> Row:
         repo=link.repo,
         number=link.number,
         sub_path=link.sub_path,
-        title=links[0].attrib.get("title", ""),
+        title=attribute(links, "title") or "",
         status=status,
         workflow_id=name["workflow"],
         head_branch=_text(row.css(".run-list-ref")) or None,

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from addon import pages
@@ -110,6 +110,7 @@ def test_the_list_needs_rows_or_a_placeholder() -> None:
     assert run_list('<div class="run-list"><div class="empty-placeholder"></div></div>').rows == ()
 
 
+@example("", "", '"\x1f')  # an attribute whose name is a control character
 @given(st.text(), st.text(), st.text())
 def test_a_hostile_row_is_a_run_or_unexpected(name: str, href: str, body: str) -> None:
     row = (
