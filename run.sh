@@ -124,7 +124,7 @@ serve() {
     [[ -n ${FORGEJO_URL:-} || -z ${FORGEJO_ADMIN_USER:-} ]] || fail "FORGEJO_ADMIN_USER is set, but FORGEJO_URL is not; set both, or neither for the demo"
     [[ -z ${FORGEJO_URL:-} ]] || check_environment
     set_up
-    .venv/bin/python -m addon.optionfile mitm.yaml || exit 2
+    .venv/bin/python -m addon.proxy.option_file mitm.yaml || exit 2
     link_options
     if [[ -z ${FORGEJO_URL:-} ]]; then
         # The demo has an account of its own; nothing of a real one may reach it.

@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from addon.proxy import ActionsExtension
+from addon.proxy.addon import ActionsExtension
 
 addons = [ActionsExtension()]

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
+from addon.api.parameters import CREDENTIALS
+from addon.api.routes import Query
 from addon.errors import ApiError
-from addon.parameters import CREDENTIALS
-from addon.routes import Query
 
 # A request that waits for an hour asks many times: so many questions are kept, the others counted.
 MOST_EXCHANGES = 50

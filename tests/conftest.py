@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 
-from tests import contract
 from tests.double import Double
-from tests.double_case import Case
-from tests.sample import Sample, sample
-from tests.support import Proxy, start_proxy
+from tests.double.case import Case
+from tests.support import contract
+from tests.support.proxy import Proxy, start_proxy
+from tests.support.sample import Sample, sample
 
 VERSIONS = ("v7", "v11", "v13", "v15", "v16")
 _numbers = itertools.count(1)

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 
+from addon import ROOT
 from addon.check import machine, server
 from addon.check.finding import Finding, Level
 from addon.check.setup import Setup
@@ -21,7 +22,7 @@ def main() -> int:
     logging.getLogger("addon").addHandler(logging.NullHandler())
     logging.getLogger("addon").propagate = False
     found = []
-    for finding in findings(os.environ, (machine.ROOT / "mitm.yaml").read_text("utf-8"), arguments.address):
+    for finding in findings(os.environ, (ROOT / "mitm.yaml").read_text("utf-8"), arguments.address):
         found.append(finding)
         if not arguments.json:
             print(finding.line(), flush=True)
@@ -45,7 +46,7 @@ def _counted(number: int, what: str) -> str:
 def findings(environment: Mapping[str, str], mitm_yaml: str, address: str | None = None) -> Iterator[Finding]:
     """Every check's finding, cheap ones first."""
     yield machine.python()
-    yield machine.packages((machine.ROOT / "requirements.lock").read_text("utf-8"))
+    yield machine.packages((ROOT / "requirements.lock").read_text("utf-8"))
     options = machine.options_file(mitm_yaml)
     if isinstance(options, Finding):
         yield options

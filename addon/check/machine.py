@@ -19,11 +19,11 @@ from mitmproxy.tools.web.master import WebMaster
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from addon import optionfile, settings
+from addon import settings
 from addon.check.finding import Finding, ok, problem, warning
 from addon.check.setup import DEFAULT_LISTEN, Setup, host_and_port, is_loopback
+from addon.proxy import option_file
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 LISTENING = "0A"
 ANY = ("00000000", "0" * 32)
 
@@ -54,7 +54,7 @@ def packages(lock: str, installed: Callable[[str], str] = importlib.metadata.ver
 def options_file(text: str) -> Mapping[str, Any] | Finding:
     """mitm.yaml's keys and values."""
     try:
-        return optionfile.load(text)
+        return option_file.load(text)
     except ValueError as error:
         return problem("mitm.yaml", *str(error).removeprefix("mitm.yaml ").split("; ", 1))
 
@@ -63,7 +63,7 @@ def options(setup: Setup) -> Finding:
     """Names that mitmproxy would ignore in silence, and values that would stop the start."""
     given = setup.options
     try:
-        optionfile.check(given)
+        option_file.check(given)
         settings.upstream(given.get("mode") or [])
     except ValueError as error:
         return problem("options", str(error), "correct it in mitm.yaml")

@@ -10,13 +10,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from addon import routes
-from addon.admin import AdminSession
+from addon.api import routes
 from addon.check.finding import Finding, ok, problem, skipped, warning
 from addon.check.setup import Setup, host_and_port, is_loopback
-from addon.credentials import Credentials, from_environment, totp
 from addon.errors import ApiError, SignInFailed
-from addon.transport import Answer, Transport
+from addon.forgejo.admin.credentials import Credentials, from_environment, totp
+from addon.forgejo.admin.session import AdminSession
+from addon.forgejo.transport import Answer, Transport
 
 TIMEOUT = 10.0
 OLDEST, NEWEST_TRIED = 7, 16

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from addon import ROOT
 from tests.bench import extension, ordinary
 from tests.bench.contestants import NGINX, OURS, start_contestants
 from tests.bench.forgejo import start_forgejo
 from tests.bench.processes import processors
 from tests.bench.report import Table, write
 from tests.bench.upstream import ANSWER_SECONDS, start_upstream
-from tests.support import ROOT
 
 
 @dataclass(frozen=True)

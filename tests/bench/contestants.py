@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.load import address
-from tests.support import start_proxy
+from tests.support.proxy import start_proxy
 
 DIRECT, BARE, OURS, NGINX = "direct", "bare mitmdump", "ours", "nginx"
 # What in mitm.yaml is the project's; the rest is mitmproxy's and the same for both.

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 from tests.bench.processes import family, megabytes
 from tests.double import Double
-from tests.sample import Sample, sample
-from tests.support import start_proxy
+from tests.support.proxy import start_proxy
+from tests.support.sample import Sample, sample
 
 PROCESSES = 2
 BUSY = 503

@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from addon import ROOT
 from tests.bench.upstream import ANSWER_SECONDS, SMALL
 from tests.double import Double, JobSpec
 from tests.double.logs import TICKS, stamp
-from tests.sample import sample
-from tests.support import ROOT
+from tests.support.sample import sample
 
 VERSION = "v15"
 LINE = "bench line"

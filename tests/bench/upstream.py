@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support import ROOT
+from addon import ROOT
 
 ANSWER_SECONDS = 0.002
 PART = bytes(range(256)) * 1024

@@ -12,9 +12,9 @@ from typing import Any
 import requests
 from parsel import Selector
 
-from addon import pages
 from addon.errors import UpstreamUnexpected
-from addon.runlist import run_list
+from addon.forgejo.pages import run_page
+from addon.forgejo.pages.run_list import run_list
 from tests.compare_recordings.exchange import Exchange, set_cookies
 
 SERVER_ERA = 1_795_000_000  # some weeks after the runner's clock
@@ -166,30 +166,30 @@ def read(exchange: Exchange, body: str) -> Any:
     """What the product's parsers make of a body: the model without moments, a refusal's text, or None if not theirs."""
     path, _, _ = exchange.request["path"].partition("?")
     if exchange.status == 307:
-        return _comparable(pages.run_link(exchange.headers["Location"].removeprefix("http://forgejo.test")))
+        return _comparable(run_page.run_link(exchange.headers["Location"].removeprefix("http://forgejo.test")))
     if exchange.status != 200 or body.endswith(CUT):
         return None
     try:
         if 'id="repo-action-view"' in body:
-            return _comparable(_run(path, pages.run_page(body)))
+            return _comparable(_run(path, run_page.run_page(body)))
         if body.startswith('{"state"'):
-            return _comparable(_run(path, pages.RunPage("", None, json.loads(body), None)))
+            return _comparable(_run(path, run_page.RunPage("", None, json.loads(body), None)))
         if path.endswith("/actions") and not path.startswith("/api/"):
             return _comparable(run_list(body))
         if "/actions/runs" in path and body.startswith('{"workflow_runs"'):
-            return [_comparable(pages.run_details(run)) for run in json.loads(body)["workflow_runs"]]
+            return [_comparable(run_page.run_details(run)) for run in json.loads(body)["workflow_runs"]]
         if path.endswith("/artifacts"):
-            return _comparable(pages.artifact_list(json.loads(body)))
+            return _comparable(run_page.artifact_list(json.loads(body)))
     except UpstreamUnexpected as refusal:
         return refusal.message
     return None
 
 
-def _run(path: str, page: pages.RunPage) -> Any:
+def _run(path: str, page: run_page.RunPage) -> Any:
     if page.view is None:
         return page
-    link, job = pages.run_link(path), re.search(r"/jobs/(\d+)", path)
-    return pages.run(link.repo, link.number, int(job[1]) if job else 0, page, page.view)
+    link, job = run_page.run_link(path), re.search(r"/jobs/(\d+)", path)
+    return run_page.run(link.repo, link.number, int(job[1]) if job else 0, page, page.view)
 
 
 def _comparable(value: Any) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from tests.upstream import copy_request_body
+from tests.support.upstream import copy_request_body
 
 
 class GitServer:

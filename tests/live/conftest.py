@@ -20,7 +20,7 @@ from tests.live.report import tell
 from tests.live.scenes import Scene, perform
 from tests.live.server import PRIVATE, Server
 from tests.live.stand_in import StandIn
-from tests.support import Proxy, start_proxy
+from tests.support.proxy import Proxy, start_proxy
 
 VARIABLES = ("FORGEJO_LIVE_URL", "FORGEJO_LIVE_ADMIN_USER", "FORGEJO_LIVE_ADMIN_PASSWORD")
 URLS, *ADMIN = (os.environ.get(name, "") for name in VARIABLES)

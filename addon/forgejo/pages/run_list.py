@@ -1,0 +1,128 @@
+"""The page that lists a repository's runs, parsed: the newest come first, on every version. Pure functions.
+
+A row doesn't tell a run's event or jobs. Its status is an icon, which failed, cancelled and unknown runs share before
+v11.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from parsel import Selector, SelectorList
+
+from addon.errors import UpstreamUnexpected
+from addon.forgejo.pages.run_page import attribute, duration, last_segment, run_link, time
+from addon.model import Repo, Status
+
+# The numbers that the page's own filter takes.
+STATUS_NUMBERS: Mapping[Status, int] = {
+    Status.SUCCESS: 1,
+    Status.FAILURE: 2,
+    Status.CANCELLED: 3,
+    Status.SKIPPED: 4,
+    Status.WAITING: 5,
+    Status.RUNNING: 6,
+    Status.BLOCKED: 7,
+}
+ICONS: Mapping[str, Status] = {
+    "octicon-check-circle-fill": Status.SUCCESS,
+    "octicon-x-circle-fill": Status.FAILURE,
+    "octicon-stop": Status.CANCELLED,
+    "octicon-skip": Status.SKIPPED,
+    "octicon-clock": Status.WAITING,
+    "octicon-meter": Status.RUNNING,
+    "octicon-blocked": Status.BLOCKED,
+}
+# `ci.yml #12`; only `#12` on a page of one workflow.
+NAME_AND_NUMBER = re.compile(r"(?:(?P<workflow>.+) )?#(?P<number>[0-9]+)")
+PAGE_NUMBER = re.compile(r"[?&]page=([0-9]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A run as the list shows it; None is what the row leaves out."""
+
+    repo: Repo
+    number: int
+    sub_path: str
+    title: str
+    status: Status
+    workflow_id: str | None
+    head_branch: str | None
+    head_sha: str | None
+    actor: str | None
+    updated_at: datetime | None
+    duration_seconds: float | None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the icon tells all: one that failed, or was cancelled, may have jobs that still run (v11 and later),
+        and before v11 the two look the same."""
+        return self.status not in (Status.FAILURE, Status.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class RunList:
+    """One page of the list; `pages` is how many there are of this size."""
+
+    rows: tuple[Row, ...]
+    pages: int
+
+
+def run_list(html: str) -> RunList:
+    """Raises UpstreamUnexpected when it has neither rows nor the placeholder of an empty list."""
+    page = Selector(html, type="html")
+    lists = page.css(".run-list")
+    if not lists:
+        if page.css(".empty-placeholder"):
+            return RunList((), 0)
+        raise UpstreamUnexpected("Forgejo's Actions page has no .run-list")
+    # `>` is needed: since v16 a row nests further elements of list classes.
+    rows = lists[0].xpath("./*[contains(concat(' ', normalize-space(@class), ' '), ' flex-item ')]")
+    if not rows and not lists[0].css(".empty-placeholder"):
+        raise UpstreamUnexpected("Forgejo's .run-list has neither rows nor a placeholder")
+    return RunList(tuple(_row(row) for row in rows), _pages(page, bool(rows)))
+
+
+def _row(row: Selector) -> Row:
+    links = row.css('.flex-item-main a[href*="/actions/runs/"]')
+    icons = [name for name in row.css(".flex-item-leading svg::attr(class)").get("").split() if name in ICONS]
+    name = NAME_AND_NUMBER.fullmatch(_text(row.css(".flex-item-body > b")))
+    if not links or name is None:
+        raise UpstreamUnexpected("a row of Forgejo's .run-list links to no run")
+    link = run_link(attribute(links, "href") or "")
+    if link.number != int(name["number"]):
+        raise UpstreamUnexpected("a row of Forgejo's .run-list names one run and links to another")
+    hrefs = row.css(".flex-item-body a::attr(href)").getall()
+    commits = [href for href in hrefs if "/commit/" in href]
+    people = [href for href in hrefs if "/commit/" not in href]
+    status = ICONS[icons[0]] if icons else Status.UNKNOWN
+    meta = [_text(each) for each in row.css(".run-list-meta")]
+    return Row(
+        repo=link.repo,
+        number=link.number,
+        sub_path=link.sub_path,
+        title=attribute(links, "title") or "",
+        status=status,
+        workflow_id=name["workflow"],
+        head_branch=_text(row.css(".run-list-ref")) or None,
+        head_sha=last_segment(commits[0]) if commits else None,
+        actor=last_segment(people[-1]) if people else None,
+        updated_at=time(row.css(".run-list-meta relative-time::attr(datetime)").get()),
+        duration_seconds=duration(meta[1]) if len(meta) > 1 and status.done else None,
+    )
+
+
+def _text(found: Selector | SelectorList[Selector]) -> str:
+    return " ".join(found.xpath("string()").get("").split())
+
+
+def _pages(page: Selector, any_rows: bool) -> int:
+    """The highest page that the pager links to; it is left out when there is one page only."""
+    links = page.css(".pagination.menu a::attr(href)").getall()
+    numbers = [int(found[1]) for found in map(PAGE_NUMBER.search, links) if found]
+    current = page.css(".pagination.menu .active.item::text").get("").strip()
+    return max([*numbers, int(current) if current.isdigit() else 0, int(any_rows)])

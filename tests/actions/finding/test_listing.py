@@ -1,0 +1,180 @@
+"""The list of runs: the extension's before v12, Forgejo's own from then on, also after an upgrade."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import queue
+import sys
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from addon.forgejo import upstream
+from addon.forgejo.transport import Transport
+from addon.forgejo.upstream import Upstream
+from addon.proxy.supervisor import Supervisor
+from addon.settings import Settings
+from tests.actions.test_reading import RUN_FIELDS
+from tests.conftest import Target
+from tests.double import Double, JobSpec
+from tests.support.proxy import start_proxy
+from tests.support.sample import Sample, sample
+
+
+def ask(target: Target, demo: Sample, token: str = "", **query: Any) -> requests.Response:
+    return target.request("GET", demo.base, token or demo.reader, params=query)
+
+
+def numbers(answer: requests.Response) -> list[int]:
+    assert answer.status_code == 200, answer.text
+    return [run["run_number"] for run in answer.json()["workflow_runs"]]
+
+
+old = pytest.mark.parametrize("target", ["v7", "v11"], indirect=True)
+
+
+@pytest.mark.parametrize("target", ["v13", "v15", "v16"], indirect=True)
+def test_forgejos_own_list_goes_through_as_it_is(target: Target, demo: Sample) -> None:
+    for query in ("", "?page=1&limit=2&event=push", "?status=nope", "?anything=else"):
+        headers = {"Authorization": f"token {demo.reader}"}
+        passed = target.request("GET", f"{demo.base}{query}", demo.reader)
+        direct = requests.get(f"{target.double.url}{demo.base}{query}", headers=headers, timeout=20)
+        assert (passed.status_code, passed.content) == (direct.status_code, direct.content)
+        assert "X-Actions-Extension" not in passed.headers
+    assert target.request("POST", demo.base, demo.owner).headers.get("X-Actions-Extension") is None
+
+
+@old
+def test_the_list(target: Target, demo: Sample) -> None:
+    answer = ask(target, demo)
+    assert answer.headers["X-Actions-Extension"]
+    assert (numbers(answer), answer.json()["total_count"]) == ([4, 3, 2, 1], 4)
+    assert all(set(run) == RUN_FIELDS for run in answer.json()["workflow_runs"])
+    for told in answer.json()["workflow_runs"]:
+        run = target.request("GET", f"{demo.base}/by-number/{told['run_number']}", demo.reader).json()
+        unknown = {"updated_at", "duration_seconds", "can_rerun", "can_cancel"}
+        assert {key: told[key] for key in RUN_FIELDS - unknown} == {key: run[key] for key in RUN_FIELDS - unknown}
+        assert told["updated_at"].endswith("Z") and told["duration_seconds"] is not None
+
+
+@old
+def test_pages_of_the_list(target: Target, demo: Sample) -> None:
+    for page, expected in ((1, [4, 3, 2]), (2, [1]), (3, [])):
+        answer = ask(target, demo, page=page, limit=3)
+        assert (numbers(answer), answer.json()["total_count"]) == (expected, 4)
+    for query in ({"limit": 0}, {"limit": 51}, {"page": 0}, {"per_page": 3}):
+        assert ask(target, demo, **query).status_code == 400
+
+
+@old
+def test_filters_of_the_list(target: Target, demo: Sample, unique: str) -> None:
+    runs, world = demo.runs, target.world
+    assert numbers(ask(target, demo, workflow_id="ci.yml")) == [4, 2, 1]
+    assert ask(target, demo, workflow_id="ci.yml").json()["workflow_runs"][0]["workflow_id"] == "ci.yml"
+    assert numbers(ask(target, demo, status="failure")) == [2]
+    assert numbers(ask(target, demo, branch="main", status="success")) == [3, 1]
+    assert numbers(ask(target, demo, head_sha=runs["green"].sha[:9])) == [1]
+    assert numbers(ask(target, demo, actor=runs["green"].actor.name, limit=2)) == [4, 3]
+    assert ask(target, demo, branch="main", limit=1).json()["total_count"] == 3
+    assert ask(target, demo, branch="none").json() == {"total_count": 0, "workflow_runs": []}
+    run = world.run(demo.repo, workflow_id="nightly.yml", event="schedule", jobs=[JobSpec("bad"), JobSpec("slow")])
+    world.play(run.jobs[0], "failure", [["x"]])
+    world.pick(run.jobs[1])
+    assert numbers(ask(target, demo, status="completed")) == [4, 3, 2, 1]
+    (half,) = ask(target, demo, workflow_id="nightly.yml").json()["workflow_runs"]
+    assert (half["done"], half["conclusion"]) == (False, None)
+    by_event = ask(target, demo, event="schedule")
+    if target.version == "v7":
+        assert by_event.status_code == 400 and "before v9" in by_event.json()["message"]
+    else:
+        assert numbers(by_event) == [run.index]
+        assert by_event.json()["workflow_runs"][0]["event"] == "schedule"
+
+
+@old
+def test_a_list_longer_than_what_is_looked_through(target: Target, demo: Sample) -> None:
+    for _ in range(300):
+        target.world.run(demo.repo, branch="busy")
+    told = ask(target, demo, limit=5).json()
+    assert told["total_count"] == 304
+    assert ask(target, demo, branch="busy").json()["total_count"] is None
+    assert numbers(ask(target, demo, branch="busy", limit=2, page=3)) == [300, 299]
+
+
+def test_who_may_see_the_list(target: Target, demo: Sample) -> None:
+    target.double.forget_requests()
+    assert target.request("GET", demo.base, demo.stranger).status_code == 404
+    assert target.request("GET", demo.base).status_code == 404
+    assert target.request("GET", demo.base, "f" * 40).status_code == 401
+    assert [seen for seen in target.double.requests_by_session() if demo.repo.full_name in seen.path] == []
+
+
+@old
+def test_an_empty_list(target: Target, unique: str) -> None:
+    repo = target.world.repo(f"nothing-{unique}/demo")
+    answer = target.request(
+        "GET", f"/api/v1/repos/{repo.full_name}/actions/runs", target.world.token(repo.owner, "all")
+    )
+    assert answer.json() == {"total_count": 0, "workflow_runs": []}
+
+
+def test_an_upgrade_gives_the_list_back_to_forgejo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgejo is looked at each minute, and what is learnt is told at once."""
+    monkeypatch.setattr(upstream, "LOOK_EVERY", 0.05)
+    told: queue.Queue[bool] = queue.Queue()
+    with Double(version="v11") as double:
+        forgejo = Upstream(Transport(double.url, 5, 1))
+        forgejo.look()
+        assert (forgejo.lists_runs, forgejo.newest_first, forgejo.major) == (False, False, 11)
+        forgejo.keep_looking(told.put)
+        double.version = "v13"
+        assert told.get(timeout=20) is True and not forgejo.newest_first
+        double.version = "v15"
+        deadline = time.monotonic() + 20
+        while not forgejo.newest_first:
+            assert time.monotonic() < deadline, "the upgrade was not seen"
+            time.sleep(0.02)
+        assert told.empty()
+
+
+def test_the_proxy_hears_what_the_application_learns() -> None:
+    lines = [{"port": 1, "lists_runs": False}, {"lists_runs": True}, {"something": "else"}]
+    script = f"import sys\nfor line in {[json.dumps(line) for line in lines]}:\n    input(); print(line, flush=True)\ninput()"
+
+    async def heard() -> list[bool | None]:
+        supervisor = Supervisor(Settings("http://127.0.0.1:1"), (sys.executable, "-c", script))
+        seen: list[bool | None] = [supervisor.lists_runs]
+        await supervisor.start()
+        process = supervisor._process
+        assert process is not None and process.stdin is not None and supervisor.address == ("127.0.0.1", 1)
+        for _ in range(2):
+            seen.append(supervisor.lists_runs)
+            process.stdin.write(b"go on\n")
+            for _ in range(1000):
+                await asyncio.sleep(0.01)
+                if supervisor.lists_runs:
+                    break
+        seen.append(supervisor.lists_runs)
+        await supervisor.stop()
+        return seen
+
+    assert asyncio.run(heard()) == [None, False, True, True]
+
+
+def test_a_forgejo_that_tells_strangers_nothing() -> None:
+    """Before anybody has asked anything of the extension the list goes through, which is a 404 there; then it is ours."""
+    with Double(version="v11") as double:
+        double.settings.REQUIRE_SIGNIN_VIEW = True
+        demo, admin = sample(double.world, "closed"), double.world.admin
+        with start_proxy(double.url, (admin.name, admin.password)) as proxy:
+            headers = {"Authorization": f"token {demo.reader}"}
+            passed = requests.get(proxy.url + demo.base, headers=headers, timeout=20)
+            assert passed.status_code == 404 and "X-Actions-Extension" not in passed.headers
+            assert requests.get(f"{proxy.url}{demo.base}/latest", headers=headers, timeout=20).status_code == 200
+            deadline = time.monotonic() + 20
+            while requests.get(proxy.url + demo.base, headers=headers, timeout=20).status_code != 200:
+                assert time.monotonic() < deadline, "the proxy was not told"
+                time.sleep(0.05)

@@ -1,0 +1,313 @@
+"""The summary that explains, through a real proxy, for every version; as JSON, Markdown and plain text."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import pytest
+
+from addon.actions.summary import MOST_ANNOTATIONS, MOST_JOBS, MOST_LINE, MOST_TEXT, WINDOW
+from tests.conftest import Target
+from tests.double import Fault, JobSpec
+from tests.support.sample import Sample
+
+STEPS = ("install", "pytest", "upload")
+LINES = [
+    ["set up"],
+    ["installed"],
+    [*(f"test {number} passed" for number in range(40)), "::error file=tests/x.py,line=31,title=Oops::assert 1%0Ais 2", "\x1b[31m1 failed\x1b[0m"],
+    [],
+    ["bye"],
+]  # fmt: skip
+
+
+def failed_run(target: Target, demo: Sample, lines: Any = LINES, **more: Any) -> Any:
+    run = target.world.run(
+        demo.repo, title="break it", jobs=[JobSpec("build"), JobSpec("test", steps=STEPS), JobSpec("later")], **more
+    )
+    target.world.play(run.jobs[0], "success", [["set up"], ["::warning::not looked at"]])
+    job = run.jobs[1]
+    target.world.pick(job)
+    for text in lines[0]:
+        target.world.log(job, text)
+    for index in (0, 1):
+        target.world.step(job, index, "running")
+        for text in lines[index + 1]:
+            target.world.log(job, text)
+        target.world.step(job, index, "success" if index == 0 else "failure")
+    for text in lines[4]:
+        target.world.log(job, text)
+    target.world.finish(job, "failure")
+    target.world.finish(run.jobs[2], "skipped")
+    return run
+
+
+def summary(target: Target, demo: Sample, run: Any, query: str = "", accept: str | None = None) -> Any:
+    headers = {} if accept is None else {"Accept": accept}
+    answer = target.request("GET", f"{demo.base}/{run.index}/summary{query}", demo.reader, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Vary"] == "Accept"
+    return answer
+
+
+def test_why_it_failed(target: Target, demo: Sample) -> None:
+    run = failed_run(target, demo)
+    target.world.artifact(run, "report", b"zip")
+    told = summary(target, demo, run).json()
+    (failed,) = told["failed_jobs"]
+    assert (failed["index"], failed["name"], failed["problem"], failed["last_lines"]) == (1, "test", None, None)
+    (step,) = failed["failed_steps"]
+    assert (step["number"], step["name"], step["status"], step["lines_total"]) == (3, "pytest", "failure", 42)
+    # The step's last 20: not the job's, and without the colours.
+    assert len(step["lines"]) == 20 and step["lines"][0] == "test 22 passed" and step["lines"][-1] == "1 failed"
+    (annotation,) = told["annotations"]
+    assert annotation == {
+        "level": "error", "message": "assert 1\nis 2", "title": "Oops", "file": "tests/x.py", "line": 31, "end_line": None,
+        "column": None, "end_column": None, "job_index": 1, "job_name": "test", "step": 3,
+    }  # fmt: skip
+    assert told["annotations_found"] == 1 and told["failed_jobs_explained"] == 1
+    assert told["counts"] == {"success": 1, "failure": 1, "skipped": 1}
+    assert [each["name"] for each in told["artifacts"]] == ["report"]
+    assert told["jobs_duration_seconds"] == sum(job["duration_seconds"] or 0 for job in told["jobs"])
+    assert (told["duration_seconds"] is None) == (target.number < 12)
+    assert told["next"] == {
+        "can_rerun": True,
+        "can_rerun_failed": True,
+        "can_cancel": False,
+        "rerun_deletes_artifacts": target.number >= 15,
+        **{
+            name: f"{target.proxy.url}{demo.base}/by-number/{run.index}/{tail}"
+            for name, tail in (
+                ("rerun_url", "rerun"),
+                ("rerun_failed_url", "rerun?job=failed"),
+                ("cancel_url", "cancel"),
+            )
+        },
+    }
+
+
+@pytest.mark.parametrize(("query", "count"), [("?lines=0", 0), ("?lines=1", 1), ("?lines=1000", 42)])
+def test_how_many_lines(target: Target, demo: Sample, query: str, count: int) -> None:
+    told = summary(target, demo, failed_run(target, demo), query).json()
+    (step,) = told["failed_jobs"][0]["failed_steps"]
+    assert len(step["lines"]) == count and told["annotations_found"] == 1
+    if count == 42:
+        assert step["lines"][0] == "test 0 passed"
+
+
+def test_a_run_that_did_not_fail(target: Target, demo: Sample) -> None:
+    told = summary(target, demo, demo.runs["green"]).json()
+    assert told["failed_jobs"] == [] and told["annotations"] == [] and told["next"]["can_rerun_failed"] is False
+    busy = target.world.run(demo.repo, jobs=[JobSpec("a")])
+    told = summary(target, demo, busy).json()
+    assert told["next"]["can_cancel"] is True and told["next"]["can_rerun"] is False
+    assert told["jobs_duration_seconds"] is None
+
+
+def test_logs_that_are_not_to_be_had(target: Target, demo: Sample) -> None:
+    """Expired, never uploaded, never started: each is told in its job, and the summary is one all the same."""
+    names = ["expired", "lost", "never", "fine"]
+    run = target.world.run(demo.repo, jobs=[JobSpec(name) for name in names])
+    for job in run.jobs:
+        if job.name == "lost":
+            target.world.pick(job)
+            target.world.step(job, 0, "running")
+        elif job.name != "never":
+            target.world.play(job, "failure", [["set up"], ["it broke"]])
+        target.world.finish(job, "failure")
+    target.world.expire_logs(run.jobs[0])
+    failed = summary(target, demo, run).json()["failed_jobs"]
+    assert [job["problem"] is None for job in failed] == [False, False, False, True]
+    assert ["expired" in failed[0]["problem"], "never uploaded" in failed[1]["problem"]] == [True, True]
+    assert "never started" in failed[2]["problem"] and failed[2]["failed_steps"] == []
+    assert failed[0]["failed_steps"][0]["lines"] is None
+    assert failed[3]["failed_steps"][0]["lines"] == ["it broke"]
+    text = summary(target, demo, run, accept="text/plain").text
+    assert "never started" in text and "it broke" in text
+
+
+def test_a_failing_log_does_not_fail_the_summary(target: Target, demo: Sample) -> None:
+    run = failed_run(target, demo)
+    log = rf"^GET /{demo.repo.full_name}/.*/logs"
+    for kind, value in (("status", 500), ("drop", None), ("html", None)):
+        target.double.faults.append(fault := Fault(match=log, kind=kind, value=value, times=9))
+        try:
+            (failed,) = summary(target, demo, run).json()["failed_jobs"]
+        finally:
+            target.double.faults.remove(fault)
+        assert failed["problem"] and failed["failed_steps"][0]["name"] == "pytest"
+
+
+def test_a_log_too_large_to_be_told_by_step(target: Target, demo: Sample) -> None:
+    """Its last lines are given instead, and little of it is read."""
+    run = target.world.run(demo.repo, jobs=[JobSpec("big")])
+    target.world.big_log(run.jobs[0], 200 << 20)
+    target.world.finish(run.jobs[0], "failure")
+    target.double.forget_requests()
+    (failed,) = summary(target, demo, run, "?lines=5").json()["failed_jobs"]
+    assert "200 MiB" in failed["problem"] and failed["failed_steps"][0]["lines"] is None
+    assert len(failed["last_lines"]) == 5 and all(line.startswith("row ") for line in failed["last_lines"])
+    reads = [seen for seen in target.double.requests_by_session() if f"/{demo.repo.full_name}/" in seen.path]
+    assert [seen.headers.get("Range", "none") for seen in reads if seen.path.endswith("/logs")] == [f"bytes=-{WINDOW}"]
+    assert all(seen.method == "GET" or target.number < 13 for seen in reads)
+
+
+def test_a_step_before_the_end_that_is_read(target: Target, demo: Sample) -> None:
+    """Its lines lie further back than is read: said, not guessed."""
+    lines = [*LINES[:4], ["x" * 60_000] * 40]
+    (failed,) = summary(target, demo, failed_run(target, demo, lines), "?lines=5").json()["failed_jobs"]
+    assert "not among" in failed["problem"]
+    assert failed["failed_steps"][0]["lines"] is None and failed["failed_steps"][0]["lines_total"] == 42
+    assert len(failed["last_lines"]) == 5 and len(failed["last_lines"][0]) == MOST_LINE + 1
+
+
+def test_a_step_in_the_end_that_is_read(target: Target, demo: Sample) -> None:
+    """Counted from the log's end, of which a part is read."""
+    lines = [LINES[0], ["x" * 60_000] * 40, *LINES[2:]]
+    told = summary(target, demo, failed_run(target, demo, lines), "?lines=2").json()
+    (failed,) = told["failed_jobs"]
+    assert failed["problem"] is None and failed["failed_steps"][0]["lines"] == [LINES[2][-2], "1 failed"]
+    assert told["annotations"][0]["step"] == 3
+
+
+def test_much_text_is_cut_at_its_start(target: Target, demo: Sample) -> None:
+    lines = [*LINES[:2], [f"{number} " + "x" * 3000 for number in range(200)], [], []]
+    (failed,) = summary(target, demo, failed_run(target, demo, lines), "?lines=200").json()["failed_jobs"]
+    (step,) = failed["failed_steps"]
+    assert step["lines_total"] == 200 and step["lines"][-1].startswith("199 ")
+    assert len(step["lines"]) == MOST_TEXT // (MOST_LINE + 1)
+
+
+def test_many_failed_jobs_stay_bounded(target: Target, demo: Sample) -> None:
+    run = target.world.run(demo.repo, jobs=[JobSpec(f"job {number}") for number in range(60)])
+    for job in run.jobs:
+        target.world.play(job, "failure", [["set up"], [f"::error::broke {number}" for number in range(10)]])
+    target.double.forget_requests()
+    told = summary(target, demo, run).json()
+    assert len(told["failed_jobs"]) == 60 and told["failed_jobs_explained"] == MOST_JOBS
+    assert [job["explained"] for job in told["failed_jobs"]] == [True] * MOST_JOBS + [False] * 50
+    assert told["failed_jobs"][MOST_JOBS]["failed_steps"] is None and told["failed_jobs"][0]["failed_steps"][0]["lines"]
+    assert len(told["annotations"]) == MOST_ANNOTATIONS and told["annotations_found"] == 100
+    reads = [seen for seen in target.double.requests_by_session() if f"/{demo.repo.full_name}/" in seen.path]
+    assert len(reads) <= 5 + 5 * MOST_JOBS
+    for accept in ("text/markdown", "text/plain"):
+        text = summary(target, demo, run, accept=accept).text
+        assert "60 jobs failed; the first 10 are explained" in text and "and 50 more" in text
+
+
+def test_markdown(target: Target, demo: Sample) -> None:
+    run = failed_run(target, demo)
+    target.world.artifact(run, "report", b"zip")
+    answer = summary(target, demo, run, "?lines=2", "text/markdown")
+    assert answer.headers["Content-Type"] == "text/markdown; charset=utf-8"
+    text = answer.text
+    assert text.startswith(f"### Run {run.index}: failure\n\nTitle ` break it ` · workflow ` ci.yml `")
+    assert "- ` test ` (job 1): **failure** in " in text
+    assert "Job 1, ` test `, failed in step 3, ` pytest `, the last 2 of 42 lines:\n\n```text\n::error file=" in text
+    assert "\n1 failed\n```\n" in text
+    assert "- error at ` tests/x.py:31 `: ` Oops: assert 1␊is 2 `\n" in text
+    assert "- ` report `, 3 B\n" in text
+    assert ("which deletes its artifacts" in text) == (target.number >= 15)
+    assert f"<{target.proxy.url}{demo.base}/by-number/{run.index}/rerun?job=failed>" in text
+
+
+def test_a_table_for_the_terminal(target: Target, demo: Sample) -> None:
+    run = failed_run(target, demo)
+    answer = summary(target, demo, run, "?lines=2", "text/plain")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    lines = answer.text.splitlines()
+    assert lines[0].startswith(f"run {run.index}  failure  ci.yml  main  ") and lines[1] == "break it"
+    header = next(line for line in lines if line.startswith("JOB"))
+    assert [line.split()[1] for line in lines[lines.index(header) + 1 :][:3]] == ["success", "failure", "skipped"]
+    place = lines.index("job 1, test: step 3, pytest, failed (the last 2 of 42 lines)")
+    assert lines[place + 2] == "    1 failed"
+    assert "    error    tests/x.py:31  Oops: assert 1␊is 2" in lines
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (None, "application/json"),
+        ("*/*", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"),
+        ("application/json", "application/json"),
+        ("image/png", "application/json"),
+        ("text/markdown, application/json;q=0.5", "text/markdown"),
+        ("text/markdown;q=0.5, application/json", "application/json"),
+        ("text/plain", "text/plain"),
+        ("text/plain;q=0, text/markdown", "text/markdown"),
+        ("nonsense;;q=x", "application/json"),
+    ],
+)
+def test_what_the_client_accepts(target: Target, demo: Sample, accept: str | None, media_type: str) -> None:
+    answer = summary(target, demo, demo.runs["green"], accept=accept)
+    assert answer.headers["Content-Type"] == f"{media_type}; charset=utf-8"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_an_error_is_json_whatever_is_accepted(target: Target, demo: Sample) -> None:
+    answer = target.request("GET", f"{demo.base}/999/summary", demo.reader, headers={"Accept": "text/markdown"})
+    assert answer.status_code == 404 and "no run 999" in answer.json()["message"]
+
+
+HOSTILE = "a`b``c```d````\r\n# h\n<script>x</script> @reader [x](http://evil) | \x1b[2J\x1b]0;t\x07\x9b2J\u202egnp\u2066\u200b ~~~ &lt; $x$"
+
+
+def test_hostile_text_is_text(target: Target, demo: Sample) -> None:
+    """In every place that a workflow, a person or a log can write to."""
+    job = JobSpec(HOSTILE, steps=[HOSTILE])
+    run = target.world.run(demo.repo, workflow_id="ci.yml", title=HOSTILE, branch="b`|<i>@x", jobs=[job])
+    target.world.artifact(run, HOSTILE, b"zip")
+    fences = ["```", "~~~", "</code></pre><script>", HOSTILE, f"::error file={HOSTILE},title=`::{HOSTILE}"]
+    target.world.play(run.jobs[0], "failure", [["set up"], fences])
+    text = summary(target, demo, run, accept="text/markdown").text
+    outside = outside_code(text)
+    for sign in ("<script", "@reader", "[x](", "evil", "<i>", "~~~", "$x$", "&lt;", "# h"):
+        assert sign in text and sign not in outside, (sign, outside)
+    assert harmless(text)
+    table = summary(target, demo, run, accept="text/plain").text
+    assert harmless(table) and "@reader" in table
+
+
+def outside_code(markdown: str) -> str:
+    """What CommonMark reads as anything but code: lines out of fences, and of these what is out of code spans."""
+    kept, fence = [], ""
+    for line in markdown.split("\n"):
+        ticks = len(line) - len(line.lstrip("`"))
+        if fence:
+            if line == fence:
+                fence = ""
+        elif ticks >= 3 and "`" not in line[ticks:]:
+            fence = "`" * ticks
+        else:
+            kept.append(_outside_spans(line))
+    assert not fence, "a fence is not closed"
+    return "\n".join(kept)
+
+
+def _outside_spans(line: str) -> str:
+    """A run of backticks opens a span that the next run of the same length ends."""
+    kept = ""
+    while line:
+        text, tick, rest = line.partition("`")
+        kept += text
+        if not tick:
+            break
+        opening = "`" + rest[: len(rest) - len(rest.lstrip("`"))]
+        inside = rest[len(opening) - 1 :]
+        place = 0
+        while True:
+            place = inside.find("`", place)
+            assert place >= 0, f"a code span is not closed: {line!r}"
+            run = len(inside[place:]) - len(inside[place:].lstrip("`"))
+            if run == len(opening):
+                break
+            place += run
+        line = inside[place + run :]
+    return kept
+
+
+def harmless(text: str) -> bool:
+    """Nothing that a terminal obeys, or that turns or hides what is written."""
+    return not any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") for each in text.replace("\n", ""))

@@ -1,0 +1,162 @@
+"""The API's description: the same routes and parameters as the code's, examples that fit, and answers that do."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+
+from addon.api import parameters, routes
+from addon.api.about import openapi, pages
+from addon.errors import BadRequest
+from addon.settings import MOST_WAIT
+from tests.support import contract
+
+BASE = "/api/v1/repos/{owner}/{repo}/actions/runs"
+DOCUMENT = openapi.document(MOST_WAIT)
+COMPONENTS = DOCUMENT["components"]
+# Where the default is another one by action, or an option's.
+DEPENDS = {"job", "attempt"}
+
+
+def operations() -> dict[tuple[str, str], dict[str, Any]]:
+    """Method and path of each, with all its parameters."""
+    return {
+        (method.upper(), path): {
+            **item[method],
+            "parameters": [*item.get("parameters", []), *item[method].get("parameters", [])],
+        }
+        for path, item in DOCUMENT["paths"].items()
+        for method in item
+        if method in openapi.METHODS
+    }
+
+
+def paths(action: str) -> set[str]:
+    """Where an action is served, by its name and the tables in routes.py."""
+    many = {one: name for name, one in routes.ONE_OF.items()}
+    if action == "runs":
+        return {BASE}
+    if action == "info":
+        return {f"{BASE}/latest", f"{BASE}/by-number/{{run}}"}
+    tail = f"{many[action]}/{{{'name' if action == 'artifact' else action}}}" if action in many else action
+    return {f"{BASE}/{{run}}/{tail}", f"{BASE}/by-number/{{run}}/{tail}"}
+
+
+def test_the_routes_are_the_codes() -> None:
+    told = {place for place in operations() if place[1].startswith(BASE)}
+    methods = {"GET, HEAD": "GET", "POST": "POST"}
+    assert told == {(methods[route.methods], path) for action, route in routes.ROUTES.items() for path in paths(action)}
+
+
+def test_the_extensions_pages_are_the_codes() -> None:
+    own_base = "/api/v1/actions-extensions"
+    told = {place for place in operations() if place[1].startswith(own_base)}
+    assert told == {("GET", f"{own_base}/{name}".rstrip("/")) for name in pages.PAGES}
+
+
+@pytest.mark.parametrize("action", routes.ROUTES)
+def test_the_parameters_are_the_codes(action: str) -> None:
+    for path in paths(action):
+        operation = next(each for (_, place), each in operations().items() if place == path)
+        given = [openapi.resolved(DOCUMENT, each) for each in operation["parameters"]]
+        names = [each["name"] for each in given if each["in"] == "query"]
+        assert sorted(names) == sorted(routes.ROUTES[action].parameters)
+        assert {each["name"] for each in given if each["in"] == "path"} == set(re.findall(r"\{(\w+)\}", path))
+
+
+def test_each_parameter_is_described() -> None:
+    assert {each["name"] for each in COMPONENTS["parameters"].values() if each["in"] == "query"} == set(
+        parameters.PARSERS
+    )
+
+
+def query_parameters() -> list[Any]:
+    return [pytest.param(each, id=name) for name, each in COMPONENTS["parameters"].items() if each["in"] == "query"]
+
+
+def takes(name: str, text: str) -> bool:
+    try:
+        parameters.PARSERS[name](name, text)
+    except BadRequest:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("told", query_parameters())
+def test_a_parameters_limits_and_default_are_the_parsers(told: dict[str, Any]) -> None:
+    name, schema = told["name"], told["schema"]
+    default = next(field.default for field in dataclasses.fields(parameters.Parameters) if field.name == name)
+    assert name in DEPENDS or schema.get("default") == default
+    for text in BORDERS:
+        assert takes(name, text) == fits(schema, text), f"{name}={text!r}"
+    if "enum" in schema:
+        with pytest.raises(BadRequest) as refused:
+            parameters.PARSERS[name](name, "no such word")
+        words = refused.value.message.removeprefix(f"{name} takes ").partition(", not ")[0]
+        assert sorted(schema["enum"]) == sorted(word for word in re.split(r", | or ", words) if word)
+
+
+# Values at the borders of some parameter, tried on all of them.
+BORDERS = [
+    "", "0", "1", "00", "01", "+1", "-1", "1.0", "19", "20", "50", "51", "1000", "1001", "3600", "3601", "9999", "10000",
+    "999999", "1000000", "1000001", "999999999", "1234567890", "9" * 18, "true", "false", "True", "yes", "latest", "all",
+    "failed", "done", "started", "text", "zip", "required", "completed", "success", "abcdef", "abcdef0", "ABCDEF0", "a" * 64,
+    "a" * 65, "x" * 255, "x" * 256, "x" * 1000, "x" * 1001, "a\tb", "a\x7f", "ünïcödé ✓", "#12", "a b",
+]  # fmt: skip
+
+
+def fits(schema: dict[str, Any], text: str) -> bool:
+    """Whether a query's text is of a schema. Of switches the description tells in words that 1 and 0 do too."""
+    kind = schema["type"]
+    if kind == "boolean":
+        return text in ("true", "false", "1", "0")
+    if kind == "integer":
+        return re.fullmatch(r"0|[1-9][0-9]*", text) is not None and not contract.errors(schema, int(text))
+    return not contract.errors(schema, text)
+
+
+def test_every_object_tells_all_that_it_holds_as_required() -> None:
+    optional = {"Error", "LogEvent"}
+    for name, schema in COMPONENTS["schemas"].items():
+        for each in contract.schemas(schema):
+            if "properties" in each:
+                same = set(each.get("required", [])) == set(each["properties"])
+                assert same or name in optional, (name, set(each["properties"]) ^ set(each.get("required", [])))
+
+
+def test_every_example_fits() -> None:
+    seen = 0
+    for (method, path), operation in operations().items():
+        for status, response in operation["responses"].items():
+            for media_type, content in openapi.resolved(DOCUMENT, response).get("content", {}).items():
+                values = [openapi.resolved(DOCUMENT, each)["value"] for each in content.get("examples", {}).values()]
+                values += [content["example"]] if "example" in content else []
+                for value in values:
+                    seen += 1
+                    assert not contract.errors(strict(method, path, status, media_type), value), (method, path, status)
+    assert seen > 40
+    for parameter in COMPONENTS["parameters"].values():
+        if "example" in parameter:
+            assert not contract.errors(parameter["schema"], parameter["example"]), parameter["name"]
+
+
+def strict(method: str, path: str, status: str, media_type: str) -> dict[str, Any]:
+    whole = contract.document()
+    answer = openapi.resolved(whole, whole["paths"][path][method.lower()]["responses"][status])
+    schema: dict[str, Any] = answer["content"][media_type]["schema"]
+    return schema
+
+
+def test_nothing_is_described_in_vain() -> None:
+    text = openapi.as_json(300).decode()
+    for kind, named in COMPONENTS.items():
+        for name in named:
+            used = f'"#/components/{kind}/{name}"' in text or kind == "securitySchemes" or name == "LogEvent"
+            assert used, f"{kind}/{name}"
+    names = [operation["operationId"] for operation in operations().values()]
+    assert len(set(names)) == len(names)
+    given = {name for each in DOCUMENT["security"] for name in each}
+    assert given == set(COMPONENTS["securitySchemes"])

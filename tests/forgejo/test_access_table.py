@@ -1,0 +1,161 @@
+"""Every caller × every repository × every operation: the expected status, and no refusal touches the admin session."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import requests
+
+from addon.forgejo.admin.credentials import totp
+from tests.conftest import Target
+from tests.double import JobSpec
+from tests.double.sessions import Session
+from tests.forgejo.access_table import IN_VAIN, OPERATIONS, REPOSITORIES, expected
+
+TOTP = "JBSWY3DPEHPK3PXP"
+SIDE_BY_SIDE = 8
+
+
+@dataclass(frozen=True)
+class Asks:
+    """A caller: what the request carries."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+class Scene:
+    """The table's people and repositories in a stand-in's world, under names of its own."""
+
+    def __init__(self, target: Target, unique: str, operation: str) -> None:
+        self._operation, self._threads = OPERATIONS[operation], threading.local()
+        self._world, self._unique, self._target = target.world, unique, target
+        self.people = {name: self._world.user(f"{name}-{unique}") for name in ("owner", "writer", "administrator")}
+        for name in ("reader", "stranger", "actions-only", "code-only"):
+            self.people[name] = self._world.user(f"{name}-{unique}")
+        self.people["second"] = self._world.user(f"second-{unique}", totp=TOTP)
+        self.repos = {name: self._repo(name) for name in REPOSITORIES if name not in ("missing", "limited")}
+        self.repos["limited"] = self._limited()
+        self.names = {name: repo.full_name for name, repo in self.repos.items()} | {"missing": f"owner-{unique}/none"}
+        self._world.rename(self.repos["renamed"], f"owner-{unique}/new-name")
+        self.callers = self._callers()
+        for repo in self.repos.values():
+            for _ in self.callers:
+                run = self._world.run(repo, jobs=[JobSpec("build")])
+                if not self._operation.on_waiting:
+                    self._world.play(run.jobs[0], "success", [["done"]])
+
+    def _repo(self, name: str) -> Any:
+        if name == "team":
+            org = self._world.org(f"org-{self._unique}")
+            org.team("actions", [self.people["actions-only"]], {"repo.actions": "read"})
+            org.team("code", [self.people["code-only"]], {"repo.code": "write"})
+        owner = f"org-{self._unique}" if name == "team" else f"owner-{self._unique}"
+        repo = self._world.repo(f"{owner}/{name}", private=name != "public", archived=name == "archived")
+        repo.has_actions = name != "off"
+        for person, right in (("reader", "read"), ("second", "read"), ("writer", "write"), ("administrator", "admin")):
+            repo.collaborators[self.people[person]] = right
+        return repo
+
+    def _limited(self) -> Any:
+        self._world.org(f"limited-{self._unique}").limited = True
+        return self._world.repo(f"limited-{self._unique}/limited", private=False)
+
+    def _callers(self) -> dict[str, Asks]:
+        people, token = self.people, self._token
+        cookie = self._target.double.world.version.session_cookie
+        session = self._target.double.sessions.begin(Session(user=self._world.admin))
+        revoked = token("writer")
+        self._world.revoke(revoked)
+        admin = self._world.token(self._world.admin, "all")
+        sudo = {name: people[name].name for name in ("reader", "stranger")}
+        return {
+            "anonymous": Asks(),
+            **{name: _token(token(name)) for name in ("stranger", "reader", "actions-only", "code-only")},
+            **{name: _token(token(name)) for name in ("writer", "administrator")},
+            "site-admin": _token(admin),
+            "read-token": _token(token("writer", "read:repository")),
+            "other-scope": _token(token("writer", "write:issue")),
+            "public-only": _token(token("writer", public_only=True)),
+            "specific": _token(token("writer", repositories=[self.repos["private"]])),
+            "revoked": _token(revoked),
+            "malformed": _token("~~~"),
+            "basic": _basic(people["writer"].name, people["writer"].password),
+            "basic-wrong": _basic(people["writer"].name, "wrong"),
+            "otp": Asks(
+                {**_basic(people["second"].name, people["second"].password).headers, "X-Forgejo-OTP": totp(TOTP)}
+            ),
+            "otp-missing": _basic(people["second"].name, people["second"].password),
+            "sudo-reader": Asks(_token(admin).headers, {"sudo": sudo["reader"]}),
+            "sudo-stranger": Asks({**_token(admin).headers, "Sudo": sudo["stranger"]}),
+            "sudo-refused": Asks(_token(token("writer")).headers, {"sudo": sudo["reader"]}),
+            "cookie": Asks({"Cookie": f"{cookie}={session}"}),
+            "job-token": _token(token("stranger", job_of=self.repos["private"])),
+            "two-tokens": Asks({"Authorization": f"token {token('stranger')}, token {token('writer')}"}),
+        }
+
+    def _token(self, person: str, scope: str = "all", **limits: Any) -> str:
+        return str(self._world.token(self.people[person], scope, **limits))
+
+    def ask(self, caller: str, repo: str) -> int:
+        """The status of one cell."""
+        number = list(self.callers).index(caller) + 1
+        asks = self.callers[caller]
+        url = f"/api/v1/repos/{self.names[repo]}/actions/runs/{self._operation.path.format(n=number)}"
+        url = self._target.proxy.url + url
+        answer = self._session().request(
+            self._operation.method, url, headers=asks.headers, params=asks.parameters, timeout=20
+        )
+        assert "X-Actions-Extension" in answer.headers
+        return answer.status_code
+
+    def _session(self) -> requests.Session:
+        """Each thread's connection stays open, which is quicker."""
+        if not hasattr(self._threads, "session"):
+            self._threads.session = requests.Session()
+            self._threads.session.trust_env = False
+        session: requests.Session = self._threads.session
+        return session
+
+    def by_session(self) -> set[str]:
+        """The repositories of this scene that the administrator's session was used on."""
+        paths = [seen.path for seen in self._target.double.requests_by_session()]
+        names = self.names | {"renamed": self.repos["renamed"].full_name}
+        return {repo for repo, name in names.items() if any(path.startswith(f"/{name}/") for path in paths)}
+
+
+def _token(value: str) -> Asks:
+    return Asks({"Authorization": f"token {value}"})
+
+
+def _basic(name: str, password: str) -> Asks:
+    return Asks({"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()})
+
+
+def wrong(scene: Scene, cells: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], tuple[int, int]]:
+    """The cells that are not answered as expected: what came, and what should have. Several are asked at a time."""
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        found = zip(cells, pool.map(lambda cell: scene.ask(*cell), cells), strict=True)
+        return {cell: (status, cells[cell]) for cell, status in found if status != cells[cell]}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_caller_and_repository(target: Target, unique: str, operation: str) -> None:
+    """The refusals come first, so that any use of the session on these repositories is a refusal's."""
+    table, yes = expected(target.version, operation), OPERATIONS[operation].yes
+    if (only := OPERATIONS[operation].only) is not None:
+        table = {(caller, repo): status for (caller, repo), status in table.items() if repo in only}
+    scene = Scene(target, unique, operation)
+    assert {caller for caller, _ in table} == set(scene.callers)
+    in_vain = IN_VAIN.get(target.version, set()) & table.keys()
+    granted = {cell for cell, status in table.items() if status == yes} | in_vain
+    assert wrong(scene, {cell: table[cell] for cell in table if cell not in granted}) == {}
+    assert scene.by_session() == set()
+    assert wrong(scene, {cell: table[cell] for cell in granted}) == {}
+    assert scene.by_session() == {repo for _, repo in granted}

@@ -1,0 +1,80 @@
+"""Faults for a test: with this folder on PYTHONPATH, Python loads this file at its start, before the product.
+
+The file that PLANTED names holds the function that raises now, as `addon.forgejo.access:Access.read`, or nothing.
+"""
+
+import functools
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+TEXT = "planted-exception-text"
+ROOT = str(Path(__file__).resolve().parents[3])
+SWITCH = Path(os.environ["PLANTED"])
+APPLICATION = (
+    "addon.forgejo.access:Access.read",
+    "addon.forgejo.access:Access.write",
+    "addon.forgejo.admin.session:AdminSession._current",
+    "addon.forgejo.admin.credentials:from_environment",
+    "addon.forgejo.artifacts:Artifacts.list",
+    "addon.api.text.bundle:header",
+    "addon.actions.changes:Changes.rerun",
+    "addon.actions.summary:Explainer.explain",
+    "addon.actions.following.follow_logs:FollowService.follow",
+    "addon.forgejo.web_ui:Forgejo.rerun",
+    "addon.forgejo.web_ui:Forgejo.run",
+    "addon.forgejo.job_logs:JobLogs.open",
+    "addon.limits:Gate.take",
+    "addon.api.links:Links.api",
+    "addon.actions.logs.reader:LogReader.read",
+    "addon.forgejo.pages.run_page:run",
+    "addon.forgejo.pages.run_page:run_page",
+    "addon.api.answers.render:jobs",
+    "addon.api.routes:parse",
+    "addon.actions.logs.read_logs:LogService.whole",
+    "addon.actions.finding.selector:Selecting.run",
+    "addon.actions.service:Service.job_of",
+    "addon.forgejo.transport:Stream.__iter__",
+    "addon.forgejo.transport:Transport.request",
+    "addon.actions.waiting:Waiting.run",
+)
+PROXY = (
+    "addon.proxy.addon:ActionsExtension._application",
+    "addon.proxy.addon:ActionsExtension._readdress",
+    "addon.proxy.addon:ActionsExtension._take",
+    "addon.proxy.addon:_drop_body",
+    "addon.proxy.addon:_unavailable",
+    "addon.proxy.redact:request",
+    "addon.proxy.redact:response",
+    "addon.api.routes:is_ours",
+)
+
+
+def plant(name: str) -> None:
+    """Makes a function raise whenever the switch names it."""
+    module, _, path = name.partition(":")
+    *owners, last = path.split(".")
+    owner: Any = functools.reduce(getattr, owners, importlib.import_module(module))
+    function = getattr(owner, last)
+
+    @functools.wraps(function)
+    def planted(*args: Any, **kwargs: Any) -> Any:
+        if SWITCH.read_text() == name:
+            raise RuntimeError(TEXT)
+        return function(*args, **kwargs)
+
+    setattr(owner, last, planted)
+
+
+if "addon.api.app" in sys.orig_argv:
+    sys.path.insert(0, ROOT)
+    if SWITCH.read_text() == "start":
+        sys.exit("planted: it does not start")
+    for each in APPLICATION:
+        plant(each)
+elif any("mitmproxy" in argument for argument in sys.orig_argv):
+    sys.path.insert(0, ROOT)
+    for each in PROXY:
+        plant(each)
