@@ -1,4 +1,4 @@
-"""Who asks: the credentials of a request, as they came."""
+"""The caller: the credentials of a request, unchanged."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-# Everything in which Forgejo's API takes credentials, and what it needs to tell who is behind the proxy. Cookies
-# are left out: the API ignores them. So is X-WEBAUTH-*: a client must not be believed.
+# All headers and parameters in which Forgejo's API takes credentials, and the client's address. Cookies are left out:
+# the API ignores them. X-WEBAUTH-* are left out too: anybody could send them.
 HEADERS = ("Authorization", "X-Forgejo-OTP", "X-Gitea-OTP", "Sudo", "X-Forwarded-For", "X-Real-IP")
 PARAMETERS = ("token", "access_token", "sudo")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the credentials as they came, of which Forgejo alone makes something."""
+    """The credentials of a request, unchanged. Only Forgejo interprets them."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The same for the same credentials. Not to be shown."""
+        """Equal for equal credentials. It contains them: never show it."""
         return (*sorted(self.headers.items()), None, *sorted(self.parameters.items()))
 
     def redact(self, message: str) -> str:
-        """A message without the token or password that it may quote: it is shown and kept where they must not be."""
+        """The message with every token and password of this caller replaced by `[redacted]`."""
         for secret in sorted(self._secrets(), key=len, reverse=True):
             message = message.replace(secret, "[redacted]")
         return message

@@ -1,22 +1,22 @@
-"""What can go wrong, and the status each trouble is answered with.
+"""The errors that become HTTP responses, with their statuses.
 
 ApiError                      carries a status, a public message and extra headers
-├── BadRequest           400  a parameter or path that means nothing
+├── BadRequest           400  a malformed path or parameter
 ├── Unauthorized         401  Forgejo refuses the caller's credentials
 ├── Forbidden            403  Forgejo knows the caller and says no
 ├── NotFound             404  repository, run, job, attempt or log
-│   └── RunNotFound      404  no run of this number, or none that fits
-├── MethodNotAllowed     405  with Allow
-├── Conflict             409  a rerun that cannot happen now
+│   └── RunNotFound      404  no run of this number, or none that matches the filters
+├── MethodNotAllowed     405  with the Allow header
+├── Conflict             409  a change that is not possible in the present state
 ├── Gone                 410  a log that Forgejo has deleted
-├── InternalError        500  a fault of the extension itself; the details are in its log
-├── ClientLeft           499  who waited has gone: nobody reads this
-├── UpstreamUnexpected   502  Forgejo answered what no known version answers, or is down
-│   └── SignInFailed     502  the administrator's session can't be had
-├── Busy                 503  with Retry-After
+├── InternalError        500  a bug in the extension; the details are in its log
+├── ClientDisconnected   499  the client closed its connection; nobody reads this
+├── UpstreamUnexpected   502  an answer of Forgejo that no known version gives, or none
+│   └── SignInFailed     502  the administrator's account can't sign in
+├── Busy                 503  with the Retry-After header
 └── UpstreamTimeout      504  Forgejo is too slow
 
-Messages are public: they never hold a cookie, a password, a token or a page's text.
+Messages are public: they never contain a cookie, a password, a token or a page's text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
-    """An answer that is not a success; `message` is shown to the caller."""
+    """An error response. `message` is shown to the caller; `headers` are added to the response."""
 
     status = 500
 
@@ -58,13 +58,13 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """There is no such thing, or none that the caller may see."""
+    """It does not exist, or the caller may not see it."""
 
     status = 404
 
 
 class RunNotFound(NotFound):
-    """There is no run of this number (None: none that fits what was asked for)."""
+    """There is no run of this number. With `number` None, no run matches the filters."""
 
     def __init__(self, message: str, number: int | None = None) -> None:
         super().__init__(message)
@@ -72,7 +72,7 @@ class RunNotFound(NotFound):
 
 
 class MethodNotAllowed(ApiError):
-    """An extension path, but not with this method."""
+    """The path exists, but not with this method."""
 
     status = 405
 
@@ -81,42 +81,42 @@ class MethodNotAllowed(ApiError):
 
 
 class Conflict(ApiError):
-    """The run is not in a state in which this can be done."""
+    """The run's state does not allow the change."""
 
     status = 409
 
 
 class Gone(ApiError):
-    """It existed and Forgejo has deleted it."""
+    """Forgejo has deleted it."""
 
     status = 410
 
 
 class InternalError(ApiError):
-    """A fault of the extension itself."""
+    """A bug in the extension itself."""
 
     def __init__(self) -> None:
         super().__init__("internal error of the Actions extension")
 
 
-class ClientLeft(ApiError):
-    """The client has closed its connection while it waited."""
+class ClientDisconnected(ApiError):
+    """The client closed its connection while it waited."""
 
     status = 499
 
 
 class UpstreamUnexpected(ApiError):
-    """Forgejo answered something that no known version answers, or did not answer."""
+    """Forgejo gave an answer that no known version gives, or none."""
 
     status = 502
 
 
 class SignInFailed(UpstreamUnexpected):
-    """The administrator's account can't sign in; the operator must act."""
+    """The administrator's account can't sign in. The operator has to act."""
 
 
 class Busy(ApiError):
-    """Too much at once; try again later."""
+    """Too many requests at once; the client may try again after `retry_after` seconds."""
 
     status = 503
 
@@ -130,8 +130,8 @@ class UpstreamTimeout(ApiError):
     status = 504
 
 
-def unexpected(error: Exception) -> None:
-    """Logs what happened and where. The exception's text stays out: it may quote a page, an address or a header."""
+def log_unexpected(error: Exception) -> None:
+    """Logs type and place of a bug. The exception's text is left out: it may quote a page, an address or a header."""
     frames = traceback.extract_tb(error.__traceback__)
     places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
     log.error("unexpected %s at %s", type(error).__name__, places)

@@ -1,7 +1,6 @@
-"""How much is done at once: a gate has places, a bounded wait for one, and a 503 for who waited in vain.
+"""Limits on how much is done at once: a limiter has slots, a request waits a bounded time for one, then gets a 503.
 
-Short requests and streams have gates of their own, so clients that read slowly, or follow for hours, keep nobody
-else out. A place is freed once, however often it is told to.
+Short requests and streams have limiters of their own, so slow readers don't keep short requests out.
 """
 
 from __future__ import annotations
@@ -11,44 +10,45 @@ from types import TracebackType
 
 from addon.errors import Busy
 
-# Seconds that a request waits, at most, for each place that it needs.
+# Seconds that a request waits at most for each slot.
 PATIENCE = 5.0
 RETRY_AFTER = 5
 
 
-class Place:
-    """One of a gate's places, until `free` or the end of a `with` block."""
+class Slot:
+    """One slot of a limiter, held until `release` or the end of a `with` block."""
 
-    def __init__(self, gate: threading.Semaphore) -> None:
-        self._gate: threading.Semaphore | None = gate
+    def __init__(self, semaphore: threading.Semaphore) -> None:
+        self._semaphore: threading.Semaphore | None = semaphore
         self._lock = threading.Lock()
 
-    def free(self) -> None:
-        """Gives the place to the next; another call does nothing."""
+    def release(self) -> None:
+        """Gives the slot back. Further calls do nothing."""
         with self._lock:
-            gate, self._gate = self._gate, None
-        if gate is not None:
-            gate.release()
+            semaphore, self._semaphore = self._semaphore, None
+        if semaphore is not None:
+            semaphore.release()
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> Slot:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.free()
+        self.release()
 
 
-class Gate:
-    """`places` for `what`, which follows "too many" in the message of a 503; `patience` is in seconds."""
+class Limiter:
+    """Lets so many of `what` happen at once; `what` completes "too many …" in the message of a 503."""
 
-    def __init__(self, what: str, places: int, patience: float = PATIENCE) -> None:
+    def __init__(self, what: str, slots: int, patience: float = PATIENCE) -> None:
+        """`patience` is how many seconds `acquire` waits."""
         self._what = what
         self._patience = patience
-        self._free = threading.Semaphore(places)
+        self._semaphore = threading.Semaphore(slots)
 
-    def take(self) -> Place:
-        """A place, soon or now. Raises Busy."""
-        if not self._free.acquire(timeout=self._patience):
+    def acquire(self) -> Slot:
+        """Waits for a free slot. Raises Busy."""
+        if not self._semaphore.acquire(timeout=self._patience):
             raise Busy(f"too many {self._what} at once; try again later", RETRY_AFTER)
-        return Place(self._free)
+        return Slot(self._semaphore)

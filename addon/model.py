@@ -1,17 +1,18 @@
-"""Runs, jobs, steps, attempts and artifacts, as every Forgejo version shows them.
+"""Runs, jobs, steps, attempts and artifacts, the same for every Forgejo version.
 
-`None` is what a version can't tell. Times are aware datetimes in UTC; durations are seconds.
+`None` is what a version does not show. Times are aware datetimes in UTC; durations are seconds.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Forgejo's own words, which are the same on its pages and in its API."""
+    """A state by Forgejo's own names, which its pages and its API share."""
 
     UNKNOWN = "unknown"
     WAITING = "waiting"
@@ -28,6 +29,15 @@ class Status(StrEnum):
         return self in _DONE
 
 
+# An account's or a repository's name, as Forgejo allows it.
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+def is_name(text: str) -> bool:
+    """Whether an account or a repository can have this name. The dots of a path can't be one."""
+    return NAME.fullmatch(text) is not None and text not in (".", "..")
+
+
 _DONE = frozenset({Status.SUCCESS, Status.FAILURE, Status.CANCELLED, Status.SKIPPED})
 
 
@@ -42,7 +52,7 @@ class Repo:
         return f"{self.owner}/{self.name}"
 
     def same_as(self, owner: str, name: str) -> bool:
-        """Forgejo's names ignore case."""
+        """Compares names as Forgejo does, without regard to case."""
         return (self.owner.lower(), self.name.lower()) == (owner.lower(), name.lower())
 
 
@@ -58,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One execution of a job; `started_at` is None before a runner took it."""
+    """One execution of a job. `started_at` is None until a runner takes it."""
 
     number: int
     status: Status
@@ -67,7 +77,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job as the run's page lists it; `index` is its place there, from 0."""
+    """One job in the list of a run's page. `index` is its position there, from 0."""
 
     index: int
     id: int
@@ -79,9 +89,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobDetail:
-    """What only the job's own page shows; `attempts` is None where a version doesn't say.
+    """What only the job's own page shows. `attempts` is None before v13.
 
-    `step_lengths` are the log's lines by step, where they were counted: the steps' lines follow one another.
+    `step_lengths` are the number of log lines of each step, if they were counted.
     """
 
     index: int
@@ -93,12 +103,12 @@ class JobDetail:
 
     @property
     def started(self) -> bool:
-        """Whether a runner has taken the attempt that Forgejo shows: only then has it steps."""
+        """Whether a runner has taken the attempt that Forgejo shows. Only then does it have steps."""
         return bool(self.steps)
 
     @property
     def failed_steps(self) -> tuple[Step, ...]:
-        """What failed. "Complete job", the last step, bears the job's own status, so alone it says nothing else."""
+        """The failed steps. "Complete job", the last one, repeats the job's status: it counts only if it is alone."""
         failed = tuple(step for step in self.steps if step.status is Status.FAILURE)
         return tuple(step for step in failed if step.number < len(self.steps)) or failed
 
@@ -113,13 +123,13 @@ class Artifact:
 
     @property
     def expired(self) -> bool:
-        """Whether Forgejo has deleted what was uploaded."""
+        """Whether Forgejo has deleted the uploaded file."""
         return self.status == "expired"
 
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
-    """What Forgejo's REST API tells of a run beyond its page, asked with the caller's credentials."""
+    """Fields that only Forgejo's REST API has. They are requested with the caller's credentials."""
 
     id: int | None = None
     event: str | None = None
@@ -156,11 +166,39 @@ class Run:
 
     @property
     def cancellable(self) -> bool:
-        """Whether a job goes on, and the proxy's account may write. Before v14 Forgejo takes a run for done as soon as
-        its status is final; that a job which is done can be rerun tells the right there."""
+        """Whether a job is unfinished and the proxy's account may write.
+
+        Before v14, `canCancel` is false as soon as the run's status is final, although jobs may still run. There, a
+        finished job that can be rerun shows the right to write.
+        """
         return self.can_cancel or (not self.done and any(job.can_rerun for job in self.jobs))
 
     @property
     def done(self) -> bool:
-        """Final, and so is every job: a run may read `failure` while jobs still run."""
+        """Whether the run and all its jobs are final. A run may have the status `failure` while jobs still run."""
         return self.finished and self.status.done and all(job.status.done for job in self.jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as the list shows it. None is what the row does not show."""
+
+    repo: Repo
+    number: int
+    sub_path: str
+    title: str
+    status: Status
+    workflow_id: str | None
+    head_branch: str | None
+    head_sha: str | None
+    actor: str | None
+    updated_at: datetime | None
+    duration_seconds: float | None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the icon alone tells the state.
+
+        A failed or cancelled run may have jobs that still run (v11 and later); before v11 the two have one icon.
+        """
+        return self.status not in (Status.FAILURE, Status.CANCELLED)

@@ -1,4 +1,4 @@
-"""The extension's options. Declared to mitmproxy as text, for it ignores a mistyped number in silence; checked here."""
+"""The extension's options. They are text for mitmproxy, which silently ignores a malformed number, and checked here."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ PREFIX = "actions_"
 MOST_WAIT = 3600
 # name: (default, help)
 OPTIONS: dict[str, tuple[str, str]] = {
-    "actions_default_attempt": ("1", "Which attempt's log is served when none is asked for: 1 or latest."),
+    "actions_default_attempt": ("1", "Which attempt's log is served if the request names none: 1 or latest."),
     "actions_collisions": (
         "extension",
-        "Who answers runs/{x}/jobs, logs, artifacts and cancel, which Forgejo has itself since v16, with {x} a "
-        "database id: extension ({x} is a run number) or native (Forgejo).",
+        "Who answers runs/{x}/jobs, logs, artifacts and cancel: extension ({x} is a run number), or native (Forgejo, "
+        "which has these routes since v16; {x} is a database id).",
     ),
-    "actions_max_wait": ("300", "The longest wait that a request may ask for, in seconds."),
-    "actions_timeout": ("30", "Seconds that one request to Forgejo may take."),
-    "actions_followers": ("256", "Clients that follow a log at once."),
-    "actions_recheck": ("50", "Seconds after which the access of who follows or waits is asked for again."),
-    "actions_threads": ("64", "Requests to Forgejo at once; as many logs are read beside them."),
+    "actions_max_wait": ("300", "The longest wait of a request, in seconds."),
+    "actions_timeout": ("30", "The longest duration of one request to Forgejo, in seconds."),
+    "actions_followers": ("256", "How many clients may follow logs at once."),
+    "actions_recheck": ("50", "After how many seconds the access of a following or waiting client is checked again."),
+    "actions_threads": (
+        "64",
+        "How many requests to Forgejo may be open at once. As many logs may be read in addition.",
+    ),
     "actions_trusted_proxies": (
         "127.0.0.0/8, ::1/128",
-        "Whose X-Forwarded-* and X-Real-IP headers are passed on; anybody else's are replaced by its address.",
+        "Clients whose X-Forwarded-* and X-Real-IP headers are passed on. For others they are replaced.",
     ),
     "actions_lean": (
         "true",
-        "Whether mitmdump goes without those of mitmproxy's own add-ons that have nothing to do: true or false.",
+        "Whether mitmdump runs without those of its built-in addons that have nothing to do: true or false.",
     ),
     "actions_log": (
         "text",
-        "A line for each extension request: text, json, or off. Reruns and cancels are logged also when off.",
+        "The request log of the extension: text, json or off. Reruns and cancels are always logged.",
     ),
-    "actions_metrics": ("false", "Whether /api/v1/actions-extensions/metrics shows counters: true or false."),
+    "actions_metrics": ("false", "Whether there are metrics at /api/v1/actions-extensions/metrics: true or false."),
     "actions_swagger": (
         "false",
-        "Whether the extension's routes are put into Forgejo's /swagger.v1.json, and so shown at /api/swagger: "
-        "true or false.",
+        "Whether Forgejo's /swagger.v1.json, which /api/swagger shows, gets the extension's routes: true or false.",
     ),
-    "actions_web_flows": ("1000", "How many finished requests mitmweb keeps; the oldest go."),
+    "actions_web_flows": ("1000", "How many finished requests mitmweb keeps."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Checked options. `upstream` is scheme, host and port of Forgejo; `timeout` is in seconds."""
+    """The checked options. `upstream` is scheme, host and port of Forgejo. Times are in seconds."""
 
     upstream: str
     default_attempt: str = "1"
@@ -67,7 +69,7 @@ class Settings:
     web_flows: int = 1000
 
     def to_json(self) -> dict[str, Any]:
-        """For the application's start line."""
+        """The options as JSON, for the application."""
         return asdict(self)
 
     @classmethod
@@ -77,7 +79,7 @@ class Settings:
 
 
 def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
-    """Settings from mitmproxy's `mode` and our options' texts. Raises ValueError with what to write instead."""
+    """Parses mitmproxy's `mode` and the extension's options. Raises ValueError with what to write instead."""
     return Settings(
         upstream=upstream(modes),
         default_attempt=_one_of("actions_default_attempt", options, ("1", "latest")),
@@ -109,7 +111,7 @@ def upstream(modes: Iterable[str]) -> str:
 
 
 def unknown(names: Iterable[str]) -> str | None:
-    """What to say of misspelt options; None when there are none."""
+    """The message for the first misspelt option; None if there is none."""
     for name in sorted(names):
         if name.startswith(PREFIX) and name not in OPTIONS:
             near = difflib.get_close_matches(name, OPTIONS, n=1, cutoff=0.5)

@@ -1,7 +1,7 @@
-"""What one extension request did: how it was understood, who may, what Forgejo was asked. No secret is ever in it.
+"""The trace of one request: how it was understood, what Forgejo decided, which requests to Forgejo it caused.
 
-The record belongs to the thread that answers the request; work that is given to other threads takes it along by
-`pool`. Pollers, which look for several requests at once, have none.
+The trace belongs to the thread that handles the request. Threads of a `pool` share it. Pollers work for several
+requests at once and have none. No secret is ever recorded.
 """
 
 from __future__ import annotations
@@ -17,19 +17,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from addon.api.parameters import CREDENTIALS
-from addon.api.routes import Query
+from addon.caller import PARAMETERS
 from addon.errors import ApiError
 
-# A request that waits for an hour asks many times: so many questions are kept, the others counted.
+# A request that waits for an hour causes many exchanges: the first ones are kept, the others are counted.
 MOST_EXCHANGES = 50
-# The longest record that is handed over in a header.
+# The longest trace that fits into a header, in characters.
 MOST_HEADER = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A parsed request in plain values.
+
+    `path` is what follows the repository, `runs/latest/logs`; `run` a run number or `latest`, None for a list.
+    `parameters` are those that differ from their defaults, as text.
+    """
+
+    action: str
+    repo: str = ""
+    path: str = ""
+    run: int | str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One question to Forgejo, as `caller` or `session`. `status` is None when there was no answer."""
+    """One request to Forgejo. `who` is `caller` or `session`; `status` is None when there was no response."""
 
     who: str
     method: str
@@ -40,34 +54,41 @@ class Exchange:
 
 @dataclass(slots=True)
 class Trace:
-    """The record of one request. `access` says what Forgejo decided: `read: yes`, `write: 403`."""
+    """The trace of one request. `access` is Forgejo's decision, as `read: yes` or `write: 403`.
 
-    query: Query | None = None
+    `timings` are seconds by part of the work, for the Server-Timing header.
+    """
+
+    operation: Operation | None = None
     access: str | None = None
     caller: str | None = None
     error: str | None = None
     exchanges: list[Exchange] = field(default_factory=list)
-    asked: int = 0
+    exchange_count: int = 0
+    timings: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def may_write(self) -> bool:
-        """Whether the caller asked for a change, and may."""
+        """Whether the request is a change that Forgejo allows the caller."""
         return self.access == "write: yes"
 
     def add(self, exchange: Exchange) -> None:
-        """Counts it, and keeps it while there is room."""
+        """Counts an exchange, and keeps it if there is room."""
         with self._lock:
-            self.asked += 1
+            self.exchange_count += 1
             if len(self.exchanges) < MOST_EXCHANGES:
                 self.exchanges.append(exchange)
 
-    def header(self, asked: str) -> str:
-        """The record as JSON of ASCII letters, with what was `asked`; questions are left out where it would be too
-        long."""
+    def as_header(self, request_line: str) -> str:
+        """The trace as ASCII JSON of at most MOST_HEADER characters; exchanges are left out to fit.
+
+        `request_line` is the parsed request in one line.
+        """
         rows = [[e.who, e.method, e.target, e.status, round(e.seconds * 1000, 1)] for e in list(self.exchanges)]
         while True:
-            text = json.dumps({"asked": asked, "access": self.access, "forgejo": rows, "more": self.asked - len(rows)})
+            more = self.exchange_count - len(rows)
+            text = json.dumps({"asked": request_line, "access": self.access, "forgejo": rows, "more": more})
             if len(text) <= MOST_HEADER or not rows:
                 return text
             rows = rows[: len(rows) // 2]
@@ -77,25 +98,35 @@ _current: contextvars.ContextVar[Trace | None] = contextvars.ContextVar("trace",
 
 
 def begin() -> Trace:
-    """A new record, from now on this thread's."""
+    """Starts a new trace for this thread."""
     trace = Trace()
     _current.set(trace)
     return trace
 
 
 def end() -> None:
-    """This thread's request is over."""
+    """Ends this thread's trace."""
     _current.set(None)
 
 
 def current() -> Trace:
-    """This thread's record; one that nobody reads where there is none."""
+    """This thread's trace, or an unused one where there is none."""
     return _current.get() or Trace()
 
 
 def pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that work on behalf of this one's request: what they ask is on its record."""
+    """A thread pool whose work is recorded in this thread's trace."""
     return ThreadPoolExecutor(threads, initializer=_current.set, initargs=(_current.get(),))
+
+
+@contextmanager
+def timed(part: str) -> Iterator[None]:
+    """Adds the duration of the block to the trace's timings."""
+    timings, start = current().timings, time.monotonic()
+    try:
+        yield
+    finally:
+        timings[part] = timings.get(part, 0.0) + time.monotonic() - start
 
 
 @contextmanager
@@ -104,23 +135,25 @@ def exchange(
     method: str,
     path: str,
     query: Mapping[str, str | Sequence[str]] | None,
-    told: Callable[[str, int | None, float], None],
+    observe: Callable[[str, int | None, float], None],
 ) -> Iterator[Exchange]:
-    """Records the question that the block asks, and the block sets its status; then `told` gets `who`, status and
-    seconds. Credentials in `query` are left out."""
-    shown = {name: value for name, value in (query or {}).items() if name not in CREDENTIALS}
-    asked = Exchange(who, method, path + (f"?{urlencode(shown, doseq=True)}" if shown else ""))
+    """Records a request to Forgejo that the block makes; the block sets `status`.
+
+    Credentials in `query` are left out. Afterwards `observe` is called with `who`, status and seconds.
+    """
+    shown = {name: value for name, value in (query or {}).items() if name not in PARAMETERS}
+    found = Exchange(who, method, path + (f"?{urlencode(shown, doseq=True)}" if shown else ""))
     started = time.monotonic()
     try:
-        yield asked
+        yield found
     finally:
-        asked.seconds = time.monotonic() - started
-        current().add(asked)
-        told(who, asked.status, asked.seconds)
+        found.seconds = time.monotonic() - started
+        current().add(found)
+        observe(who, found.status, found.seconds)
 
 
 def decision[**P, R](right: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator for what asks Forgejo whether the caller has this right: the answer is recorded."""
+    """A decorator for permission checks: records whether Forgejo grants the right or the status of its refusal."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
@@ -131,7 +164,8 @@ def decision[**P, R](right: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             except ApiError as error:
                 trace.access = f"{right}: {error.status}"
                 raise
-            trace.access = f"{right}: yes"
+            if not trace.may_write:  # a read check after a successful write check is only a further question
+                trace.access = f"{right}: yes"
             return result
 
         return decide

@@ -1,6 +1,6 @@
 """Annotations in a log: `::error file=app.py,line=3,title=Oops::message`, and the same with warning and notice.
 
-The workflow commands that GitHub defined and runners took over. Pure functions.
+These are GitHub's workflow commands, which Forgejo's runners understand too. Pure functions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ LEVELS = ("error", "warning", "notice")
 COMMAND = re.compile(r"::([a-zA-Z-]+)(?: +([^\r\n]*?))?::([^\r\n]*)")
 NUMBER = re.compile(r"[0-9]{1,9}")
 STOP = "stop-commands"
-# What `%` and two digits stand for in a message; in a property also what would end it.
+# The escapes of a message. A property has two more, for the characters that would end it.
 IN_MESSAGE = {"%0A": "\n", "%0D": "\r", "%25": "%"}
 IN_PROPERTY = {**IN_MESSAGE, "%3A": ":", "%2C": ","}
 ESCAPED = re.compile("%(?:0A|0D|25|3A|2C)", re.IGNORECASE)
@@ -22,8 +22,10 @@ MOST_TEXT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One annotation; `level` is error, warning or notice. Lines and columns count from 1; None is what it doesn't
-    tell. Texts are cut at a thousand characters."""
+    """One annotation; `level` is error, warning or notice. Lines and columns count from 1. None is not given.
+
+    Texts are cut at a thousand characters.
+    """
 
     level: str
     message: str
@@ -41,17 +43,17 @@ class Annotation:
 
     @property
     def text(self) -> str:
-        """Title and message in one."""
+        """Title and message in one text."""
         return ": ".join(each for each in (self.title, self.message) if each)
 
 
 def annotations_in(lines: Iterable[str]) -> Iterator[tuple[int, Annotation]]:
-    """The annotations of a log's lines (without times), each with its line's place, counted from 0.
+    """The annotations in a log's lines (without times), each with the index of its line, from 0.
 
-    Between `::stop-commands::word` and `::word::` a log may hold anything: commands there are none.
+    Between `::stop-commands::word` and `::word::` no command counts.
     """
     stopped: str | None = None
-    for place, text in enumerate(lines):
+    for index, text in enumerate(lines):
         if "::" not in text:
             continue
         text = text.lstrip(" \t\ufeff")
@@ -66,7 +68,7 @@ def annotations_in(lines: Iterable[str]) -> Iterator[tuple[int, Annotation]]:
         if name == STOP and message.strip():
             stopped = message.strip()
         elif name in LEVELS:
-            yield place, _annotation(name, properties, message)
+            yield index, _annotation(name, properties, message)
 
 
 def _annotation(level: str, properties: str, message: str) -> Annotation:
@@ -88,7 +90,7 @@ def _annotation(level: str, properties: str, message: str) -> Annotation:
 
 
 def _decoded(text: str, meanings: dict[str, str]) -> str:
-    """Decoded once: `%250A` is `%0A`. What only a property escapes stays as it is in a message."""
+    """Decodes escapes once: `%250A` becomes `%0A`. Escapes of properties stay unchanged in a message."""
     whole = ESCAPED.sub(lambda found: meanings.get(found[0].upper(), found[0]), text)
     return whole if len(whole) <= MOST_TEXT else whole[:MOST_TEXT] + "…"
 

@@ -1,7 +1,7 @@
-"""One look at Forgejo for all who watch the same thing: a poller per key, alive while somebody watches.
+"""Shared polling: one poller for all who watch the same thing, alive as long as somebody is subscribed.
 
-It looks again soon while things change and ever more seldom while they don't. What fails is told to the watchers, who
-decide whether to go on; the poller does.
+The pause between two polls is short after a change and grows while nothing changes. A failed poll is passed on to the
+subscribers, who decide whether to go on; the poller itself continues.
 """
 
 from __future__ import annotations
@@ -11,101 +11,101 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from addon.errors import ApiError, InternalError, unexpected
+from addon.errors import ApiError, InternalError, log_unexpected
 
-# Seconds between two looks, at least and at most.
+# The shortest and the longest pause between two polls, in seconds.
 FAST, SLOW = 0.4, 2.0
 GROWTH = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Sight[T]:
-    """What was seen last. `number` counts changes; `error` is why the newest look failed, if it did."""
+class Snapshot[T]:
+    """The newest result. `version` counts changes; `error` is set if the newest poll failed."""
 
-    number: int
+    version: int
     value: T | None = None
     error: ApiError | None = None
 
 
-class Watch[T]:
-    """A watcher's view of a poller."""
+class Subscription[T]:
+    """A subscriber's view of a poller."""
 
     def __init__(self, poller: _Poller[T]) -> None:
         self._poller = poller
 
-    def after(self, number: int, seconds: float) -> Sight[T]:
-        """The newest sight; waits at most so long for one later than `number`."""
-        return self._poller.after(number, seconds)
+    def wait(self, after: int, timeout: float) -> Snapshot[T]:
+        """The newest snapshot. Waits up to `timeout` seconds for one later than the version `after`."""
+        return self._poller.wait(after, timeout)
 
 
 class Pollers[T]:
     """All pollers of one kind, by key."""
 
     def __init__(self, name: str, fast: float = FAST, slow: float = SLOW) -> None:
-        """`name` is that of the threads; `fast` and `slow` are seconds between two looks, at least and at most."""
+        """`name` is the threads' name. `fast` and `slow` limit the pause between two polls, in seconds."""
         self._name = name
         self._pauses = (fast, slow)
         self._lock = threading.Lock()
         self._pollers: dict[Hashable, _Poller[T]] = {}
 
     @contextmanager
-    def watch(self, key: Hashable, look: Callable[[T | None], T]) -> Iterator[Watch[T]]:
-        """A watch on `key`. The first watcher's `look` gets the value before and gives the present one."""
+    def subscribe(self, key: Hashable, poll: Callable[[T | None], T]) -> Iterator[Subscription[T]]:
+        """Subscribes to `key`. The first subscriber's `poll` gets the previous value and returns the present one."""
         with self._lock:
             poller = self._pollers.get(key)
             if poller is None:
-                poller = self._pollers[key] = _Poller(look, *self._pauses)
+                poller = self._pollers[key] = _Poller(poll, *self._pauses)
                 threading.Thread(target=poller.run, name=self._name, daemon=True).start()
-            poller.watchers += 1
+            poller.subscribers += 1
         try:
-            yield Watch(poller)
+            yield Subscription(poller)
         finally:
             with self._lock:
-                poller.watchers -= 1
-                if not poller.watchers:
+                poller.subscribers -= 1
+                if not poller.subscribers:
                     del self._pollers[key]
                     poller.stop()
 
 
 class _Poller[T]:
-    def __init__(self, look: Callable[[T | None], T], fast: float, slow: float) -> None:
-        self.watchers = 0
-        self._look = look
+    def __init__(self, poll: Callable[[T | None], T], fast: float, slow: float) -> None:
+        self.subscribers = 0
+        self._poll = poll
         self._fast, self._slow = fast, slow
         self._changed = threading.Condition()
-        self._sight: Sight[T] = Sight(0)
+        self._snapshot: Snapshot[T] = Snapshot(0)
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Looks until nobody watches any more."""
+        """Polls until the last subscriber has gone."""
         pause = 0.0
         while not self._stopped.wait(pause):
-            pause = self._fast if self._saw() else min(pause * GROWTH, self._slow)
+            pause = self._fast if self._has_changed() else min(pause * GROWTH, self._slow)
 
     def stop(self) -> None:
-        """Ends the thread after the look that is under way."""
+        """Ends the thread after the present poll."""
         self._stopped.set()
 
-    def after(self, number: int, seconds: float) -> Sight[T]:
+    def wait(self, after: int, timeout: float) -> Snapshot[T]:
         with self._changed:
-            self._changed.wait_for(lambda: self._sight.number > number, seconds)
-            return self._sight
+            self._changed.wait_for(lambda: self._snapshot.version > after, timeout)
+            return self._snapshot
 
-    def _saw(self) -> bool:
-        """One look; whether it showed anything new."""
-        before = self._sight
+    def _has_changed(self) -> bool:
+        """Polls once. Returns whether there is a new value."""
+        before = self._snapshot
         try:
-            value = self._look(before.value)
+            value = self._poll(before.value)
         except ApiError as error:
-            sight = Sight(before.number + 1, before.value, error)
-        except Exception as error:  # a poller that died in silence would be waited for without end
-            unexpected(error)
-            sight = Sight(before.number + 1, before.value, InternalError())
+            snapshot = Snapshot(before.version + 1, before.value, error)
+        except Exception as error:  # if the poller died silently, its subscribers would wait forever
+            log_unexpected(error)
+            snapshot = Snapshot(before.version + 1, before.value, InternalError())
         else:
-            if before.error is None and before.number and value == before.value:
+            if before.error is None and before.version and value == before.value:
                 return False
-            sight = Sight(before.number + 1, value)
+            snapshot = Snapshot(before.version + 1, value)
         with self._changed:
-            self._sight = sight
+            self._snapshot = snapshot
             self._changed.notify_all()
-        return sight.error is None
+        return snapshot.error is None

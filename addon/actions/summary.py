@@ -1,7 +1,7 @@
-"""Why a run failed: the failed steps' last lines, and the annotations that its failed jobs' logs hold.
+"""The use case of a summary: why a run failed, by the failed steps' last lines and the annotations in the logs.
 
-Bounded, however many jobs failed and however long their logs are: so many jobs are explained, of each log the end is
-read, and what could not be told says why.
+The work is limited, however many jobs failed and however long their logs are: only the first failed jobs are
+explained, and only the end of each log is read. What is missing says why.
 """
 
 from __future__ import annotations
@@ -15,30 +15,33 @@ from addon import trace
 from addon.actions.annotations import Annotation, annotations_in
 from addon.actions.logs.lines import ESCAPE, TIMESTAMP
 from addon.actions.logs.reader import LogReader
+from addon.actions.query import Query
+from addon.actions.waiting import IsDisconnected, Waiting
+from addon.caller import Caller
 from addon.errors import ApiError
-from addon.forgejo.artifacts import Artifacts
+from addon.forgejo.artifacts import ArtifactPages
 from addon.forgejo.job_logs import JobLogs, not_started
-from addon.forgejo.web_ui import Forgejo
-from addon.limits import Gate
+from addon.forgejo.web_ui import WebUi
+from addon.limits import Limiter
 from addon.model import Artifact, Job, JobDetail, Run, Status, Step
 
 SIDE_BY_SIDE = 4
 MOST_JOBS = 10
 MOST_STEPS = 5
 MOST_ANNOTATIONS = 50
-# Bytes of a log's end that are read, and the largest log whose steps are told apart, for which all of it is counted.
+# How many bytes of a log's end are read, and the size of the largest log whose lines are counted by step.
 WINDOW = 1 << 20
 MOST_COUNTED = 16 << 20
-# Characters of a line, and of all lines of a step that are given.
+# The most characters of a line, and of all lines of a step.
 MOST_LINE = 2000
 MOST_TEXT = 128 * 1024
-# Each holds some megabytes while it is made.
+# Each summary needs some megabytes while it is made.
 AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class FailedStep:
-    """A step and its last lines, without times and colours; None where they could not be told. `total` counts all."""
+    """A failed step. `lines` are its last ones, without times and colours; `total` counts all. None is unknown."""
 
     step: Step
     lines: tuple[str, ...] | None = None
@@ -47,8 +50,10 @@ class FailedStep:
 
 @dataclass(frozen=True, slots=True)
 class FailedJob:
-    """A job that failed. `explained` is false for those past the bound. `last_lines` are the log's, where they can't be
-    told by step; `problem` says what is missing and why."""
+    """A failed job. `explained` is false for jobs over the limit.
+
+    `last_lines` are the log's last ones, if they can't be told by step. `problem` says what is missing and why.
+    """
 
     job: Job
     explained: bool = False
@@ -58,8 +63,8 @@ class FailedJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An annotation, the job whose log holds it, and the step's number if that is known."""
+class LocatedAnnotation:
+    """An annotation, the job whose log contains it, and the step's number, if it is known."""
 
     annotation: Annotation
     job: Job
@@ -67,51 +72,60 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """`annotations` are the first of `annotations_found`."""
+class Summary:
+    """A run and why it failed. `details` are by job index; `annotations` are the first of `annotations_found`."""
 
     run: Run
     details: Mapping[int, JobDetail]
     failed: tuple[FailedJob, ...]
-    annotations: tuple[Found, ...]
+    annotations: tuple[LocatedAnnotation, ...]
     annotations_found: int
     artifacts: tuple[Artifact, ...]
 
     @property
     def explained(self) -> int:
-        """How many of the failed jobs are explained, which are the first."""
+        """How many failed jobs are explained; they are the first ones."""
         return sum(each.explained for each in self.failed)
 
     @property
     def rerun_tail(self) -> str:
-        """What follows the run's path to run it again: what failed of it, or all of a run in which nothing did."""
+        """The path below the run that reruns it: the failed jobs, or all if none failed."""
         return "/rerun?job=failed" if self.failed else "/rerun"
 
     @property
-    def rerun_destroys(self) -> bool:
+    def rerun_deletes(self) -> bool:
         """Whether there are artifacts that a rerun would delete."""
         return self.run.rerun_deletes_artifacts and bool(self.artifacts)
 
 
-class Explainer:
-    """Reads what explains a run."""
+class Summarize:
+    """Makes summaries."""
 
-    def __init__(self, forgejo: Forgejo, logs: JobLogs, artifacts: Artifacts) -> None:
-        self._forgejo = forgejo
+    def __init__(self, waiting: Waiting, web_ui: WebUi, logs: JobLogs, artifacts: ArtifactPages) -> None:
+        self._waiting = waiting
+        self._web_ui = web_ui
         self._logs = logs
         self._reader = LogReader(logs)
         self._artifacts = artifacts
-        self._places = Gate("summaries", AT_ONCE)
+        self._limiter = Limiter("summaries", AT_ONCE)
 
-    def explain(self, run: Run, lines: int) -> Explanation:
-        """The run with the last `lines` lines of each failed step. A log that can't be had is told, not raised."""
+    def summarize(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> Summary:
+        """The summary of a run, with the last `query.lines` lines of each failed step.
+
+        A log that can't be read is mentioned in the summary; it is no error.
+        """
+        run = self._waiting.run_with_details(query, caller, is_disconnected)
+        with trace.timed("forgejo"):
+            return self._summarize(run, query.lines)
+
+    def _summarize(self, run: Run, lines: int) -> Summary:
         failed = [job for job in run.jobs if job.status is Status.FAILURE]
-        with self._places.take(), trace.pool(SIDE_BY_SIDE) as pool:
+        with self._limiter.acquire(), trace.pool(SIDE_BY_SIDE) as pool:
             artifacts = pool.submit(self._artifacts.list, run)
             read = list(pool.map(lambda job: self._job(run, job, lines), failed[:MOST_JOBS]))
             listed = artifacts.result()
         found = [each for _, _, of_job in read for each in of_job]
-        return Explanation(
+        return Summary(
             run=run,
             details={detail.index: detail for _, detail, _ in read},
             failed=tuple(job for job, _, _ in read) + tuple(FailedJob(job) for job in failed[MOST_JOBS:]),
@@ -120,8 +134,8 @@ class Explainer:
             artifacts=listed,
         )
 
-    def _job(self, run: Run, job: Job, lines: int) -> tuple[FailedJob, JobDetail, list[Found]]:
-        page = self._forgejo.run(run.repo, run.number, job.index)
+    def _job(self, run: Run, job: Job, lines: int) -> tuple[FailedJob, JobDetail, list[LocatedAnnotation]]:
+        page = self._web_ui.run(run.repo, run.number, job.index)
         steps = page.detail.failed_steps[-MOST_STEPS:]
         try:
             if not page.detail.started:
@@ -133,20 +147,20 @@ class Explainer:
         window = _lines(part.data, cut=part.start > 0)
         lengths, problem = self._lengths(page, part.size)
         first = sum(lengths) - len(window) if lengths and part.start else 0
-        told = tuple(_told(step, window, first, lengths, lines) for step in steps)
-        if lengths and any(step.lines is None for step in told):
+        explained = tuple(_last_lines(step, window, first, lengths, lines) for step in steps)
+        if lengths and any(step.lines is None for step in explained):
             problem = f"a failed step's lines are not among the log's last {WINDOW >> 20} MiB, which are read"
-        by_step = bool(told) and all(step.lines is not None for step in told)
+        by_step = bool(explained) and all(step.lines is not None for step in explained)
         last = None if by_step else _bounded(window[max(len(window) - lines, 0) :])
         ends = list(accumulate(lengths))
         found = [
-            Found(annotation, job, bisect_right(ends, first + place) + 1 if ends else None)
+            LocatedAnnotation(annotation, job, bisect_right(ends, first + place) + 1 if ends else None)
             for place, annotation in annotations_in(window)
         ]
-        return FailedJob(job, True, told, last, problem), page.detail, found
+        return FailedJob(job, True, explained, last, problem), page.detail, found
 
     def _lengths(self, page: Run, size: int) -> tuple[Sequence[int], str | None]:
-        """How many lines each step has, or none and why not: Forgejo sends them all to be counted."""
+        """The number of lines of each step, or none and why. Forgejo sends all lines for them to be counted."""
         if size > MOST_COUNTED:
             return (), f"the log has {size >> 20} MiB: its steps are told apart up to {MOST_COUNTED >> 20} MiB"
         try:
@@ -156,7 +170,7 @@ class Explainer:
 
 
 def _lines(data: bytes, cut: bool) -> list[str]:
-    """A log's lines, without times and colours. Of one that was `cut` at its start the first is not whole."""
+    """A log's lines, without times and colours. If the data was `cut` at its start, the first line is left out."""
     raw = data.split(b"\n")
     if cut:
         del raw[0]
@@ -170,8 +184,8 @@ def _line(raw: bytes) -> str:
     return text if len(text) <= MOST_LINE else text[:MOST_LINE] + "…"
 
 
-def _told(step: Step, window: list[str], first: int, lengths: Sequence[int], lines: int) -> FailedStep:
-    """The step's last lines, if `window`, which begins with the log's line `first`, holds them."""
+def _last_lines(step: Step, window: list[str], first: int, lengths: Sequence[int], lines: int) -> FailedStep:
+    """The step's last lines, if they are in `window`, which begins with the log's line `first`."""
     if not lengths:
         return FailedStep(step)
     start = sum(lengths[: step.number - 1])
@@ -183,7 +197,7 @@ def _told(step: Step, window: list[str], first: int, lengths: Sequence[int], lin
 
 
 def _bounded(lines: list[str]) -> tuple[str, ...]:
-    """As many of the last lines as are not too much text."""
+    """As many of the last lines as fit into MOST_TEXT characters."""
     sizes = accumulate(len(line) for line in reversed(lines))
     kept = sum(size <= MOST_TEXT for size in sizes)
     return tuple(lines[len(lines) - kept :])

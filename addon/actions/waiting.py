@@ -1,79 +1,86 @@
-"""Waiting for a run: for it to appear, to start, to be done. However many wait for the same, Forgejo is asked once."""
+"""Waiting for a run to appear, to start or to be done. Forgejo is polled once for all who wait for the same run."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 
+from addon import trace
 from addon.actions.finding.filters import Filters
 from addon.actions.finding.find_job import job_index
-from addon.actions.finding.selector import Reading, Selecting
+from addon.actions.finding.run_finder import RunFinder, named_index
+from addon.actions.finding.run_selector import Reading, RunSelector
 from addon.actions.polling import Pollers
-from addon.api.routes import Query
-from addon.errors import BadRequest, ClientLeft, NotFound, RunNotFound
+from addon.actions.query import Query
+from addon.caller import Caller
+from addon.errors import BadRequest, ClientDisconnected, NotFound, RunNotFound
 from addon.forgejo.access import Access, Grant
-from addon.forgejo.web_ui import Forgejo
-from addon.limits import Gate
-from addon.model import Repo, Run, Status
+from addon.forgejo.runs_api import RunsApi
+from addon.forgejo.web_ui import WebUi
+from addon.limits import Limiter
+from addon.model import Repo, Run, RunDetails, Status
 
-# Seconds between two looks whether the client is still there.
+# Seconds between two checks whether the client is still connected.
 STEP = 1.0
 NOT_STARTED = (Status.WAITING, Status.BLOCKED)
 
-Left = Callable[[], bool]
+IsDisconnected = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class WaitLimits:
-    """How many may wait at once, how long at most, and how long Forgejo's yes to one of them holds, in seconds."""
+    """How many requests may wait at once, how long at most, and after how many seconds access is checked again."""
 
-    places: int = 1
-    most: int = 300
+    slots: int = 1
+    longest: int = 300
     recheck: float = 50.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """A run at a moment. Two are the same when no status differs, whatever their durations."""
+class _Observation:
+    """A run at a moment. Two are equal if no status differs, whatever the durations are."""
 
-    begun: float = field(compare=False)
+    time: float = field(compare=False)
     run: Run = field(compare=False)
     state: Sequence[object] = ()
 
     @classmethod
-    def now(cls, forgejo: Forgejo, repo: Repo, number: int) -> _Seen:
-        begun = time.monotonic()
-        run = forgejo.run(repo, number)
-        return cls(begun, run, (run.status, run.done, *(job.status for job in run.jobs)))
+    def now(cls, web_ui: WebUi, repo: Repo, number: int) -> _Observation:
+        started = time.monotonic()
+        run = web_ui.run(repo, number)
+        return cls(started, run, (run.status, run.done, *(job.status for job in run.jobs)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Newest:
-    """The newest run of a repository, and one that fits, by number."""
+    """The number of a repository's newest run (0 if none), and of the newest that may match."""
 
     run: int
-    fitting: int | None
+    matching: int | None
 
 
 class _Patience:
-    """What is left of a waiter's time, as long as the client is there and may still read."""
+    """The time that a request still waits, while its client is connected and may still read."""
 
-    def __init__(self, query: Query, grant: Grant, access: Access, recheck: float, left: Left) -> None:
+    def __init__(
+        self, query: Query, grant: Grant, access: Access, recheck: float, is_disconnected: IsDisconnected
+    ) -> None:
         self._recheck = recheck
         self._deadline = time.monotonic() + (query.wait or 0)
         self._checked = time.monotonic()
-        self._grant, self._access, self._left = grant, access, left
+        self._grant, self._access, self._is_disconnected = grant, access, is_disconnected
 
     @property
     def over(self) -> bool:
         return time.monotonic() >= self._deadline
 
-    def step(self) -> float:
-        """Seconds until something has to be looked at. Raises ClientLeft, or what Forgejo now says to the caller."""
-        if self._left():
-            raise ClientLeft("the client has left")
+    def next_timeout(self) -> float:
+        """How many seconds to wait before the next check. Raises ClientDisconnected, or Forgejo's new refusal."""
+        if self._is_disconnected():
+            raise ClientDisconnected("the client has disconnected")
         now = time.monotonic()
         if now - self._checked >= self._recheck:
             self._access.read(self._grant.caller, self._grant.repo)
@@ -82,85 +89,124 @@ class _Patience:
 
 
 class Waiting:
-    """Waits on behalf of callers, so many at a time: they have places of their own and keep nobody else out."""
+    """Reads runs, and waits for them if asked to. Waiting requests have slots of their own."""
 
-    def __init__(self, access: Access, forgejo: Forgejo, selecting: Selecting, limits: WaitLimits) -> None:
-        self._access, self._forgejo, self._selecting = access, forgejo, selecting
+    def __init__(
+        self,
+        finder: RunFinder,
+        selector: RunSelector,
+        access: Access,
+        runs_api: RunsApi,
+        web_ui: WebUi,
+        limits: WaitLimits,
+    ) -> None:
+        self._finder, self._selector = finder, selector
+        self._access, self._runs_api, self._web_ui = access, runs_api, web_ui
         self._limits = limits
-        self._gate = Gate("waiting requests", limits.places, patience=0)
-        self._runs = Pollers[_Seen]("run watcher")
-        self._appearing = Pollers[_Newest]("runs watcher")
+        self._limiter = Limiter("waiting requests", limits.slots, patience=0)
+        self._runs = Pollers[_Observation]("run poller")
+        self._appearing = Pollers[_Newest]("latest run poller")
 
-    def check(self, query: Query) -> None:
-        """Raises BadRequest for a wait that is too long."""
-        if query.wait is not None and query.wait > self._limits.most:
-            raise BadRequest(f"wait takes at most {self._limits.most} seconds here (option actions_max_wait)")
+    def run(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> Run:
+        """The run of a request, after the wait that it asks for."""
+        return self._read(query, caller, is_disconnected, with_details=False)[0]
 
-    def run(self, query: Query, grant: Grant, left: Left, reading: Reading) -> tuple[Run, bool]:
-        """The run, when it is as far as was asked for or the time is over; and whether it was waited for.
+    def run_with_details(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> Run:
+        """The same, with the details that only the REST API has."""
+        run, grant = self._read(query, caller, is_disconnected, with_details=True)
+        with trace.timed("access"):
+            return replace(run, details=grant.details or self._runs_api.details(grant, run.number))
 
-        Raises RunNotFound when none has appeared by then, Busy, or ClientLeft.
+    def _read(
+        self, query: Query, caller: Caller, is_disconnected: IsDisconnected, with_details: bool
+    ) -> tuple[Run, Grant]:
+        """The run and the permission to read it. After a wait, access is checked again and details are new."""
+        if query.wait is not None and query.wait > self._limits.longest:
+            raise BadRequest(f"wait takes at most {self._limits.longest} seconds here (option actions_max_wait)")
+        grant = self._finder.grant(query, caller, with_details)
+        details: list[Future[RunDetails]] = []
+        with trace.pool(1) as pool, trace.timed("wait" if query.wait else "forgejo"):
+
+            def request_details(number: int) -> None:
+                details.append(pool.submit(self._runs_api.details, grant, number))
+
+            any_attempt = query.job is None and not query.steps
+            reading = Reading(named_index(query), any_attempt)
+            if with_details and grant.details is None:
+                reading = replace(reading, on_latest=request_details)
+            run, waited = self._wait(query, grant, is_disconnected, reading)
+        if waited:
+            with trace.timed("access"):
+                return run, self._access.read(caller, run.repo, run.number if with_details else None)
+        return run, replace(grant, details=details[0].result()) if details else grant
+
+    def _wait(self, query: Query, grant: Grant, is_disconnected: IsDisconnected, reading: Reading) -> tuple[Run, bool]:
+        """The run when it has reached the state or the time is over, and whether it was waited for.
+
+        Raises RunNotFound if no run has appeared by then, Busy, or ClientDisconnected.
         """
-        patience = _Patience(query, grant, self._access, self._limits.recheck, left)
-        begun = time.monotonic()
+        patience = _Patience(query, grant, self._access, self._limits.recheck, is_disconnected)
+        started = time.monotonic()
         try:
-            run = self._selecting.run(query, grant, reading)
+            run = self._selector.run(query, grant, reading)
         except RunNotFound:
             if not query.wait or query.run is not None:
                 raise
         else:
-            if not query.wait or _is_enough(run, query):
+            if not query.wait or _is_reached(run, query):
                 return run, False
-            with self._gate.take():
-                return self._until(_Seen(begun, run), query, patience), True
-        with self._gate.take():
-            begun = time.monotonic()
-            run = self._appeared(query, grant, patience)
-            return self._until(_Seen(begun, run), query, patience), True
+            with self._limiter.acquire():
+                return self._until_reached(_Observation(started, run), query, patience), True
+        with self._limiter.acquire():
+            started = time.monotonic()
+            run = self._appeared(query, grant, patience, reading.job)
+            return self._until_reached(_Observation(started, run), query, patience), True
 
-    def _appeared(self, query: Query, grant: Grant, patience: _Patience) -> Run:
-        """The run that fits, as soon as there is one."""
+    def _appeared(self, query: Query, grant: Grant, patience: _Patience, job: int) -> Run:
+        """The run that matches, as soon as there is one."""
         filters = Filters.of(query)
         key = (_key(grant.repo), filters, grant.caller.key if filters.event else None)
-        with self._appearing.watch(key, lambda before: self._look(filters, grant, before)) as watch:
-            number = 0
+        with self._appearing.subscribe(key, lambda before: self._newest(filters, grant, before)) as subscription:
+            version = 0
             while not patience.over:
-                sight = watch.after(number, patience.step())
-                if sight.value and sight.value.fitting:
+                snapshot = subscription.wait(version, patience.next_timeout())
+                if snapshot.value and snapshot.value.matching:
                     with contextlib.suppress(RunNotFound):
-                        return self._selecting.run(query, grant)
-                number = sight.number
-        return self._selecting.run(query, grant)
+                        return self._selector.run(query, grant, Reading(job))
+                version = snapshot.version
+        return self._selector.run(query, grant, Reading(job))
 
-    def _look(self, filters: Filters, grant: Grant, before: _Newest | None) -> _Newest:
-        """One look for a run that fits. The list is read only when there is a new run, if no other can come to fit."""
+    def _newest(self, filters: Filters, grant: Grant, before: _Newest | None) -> _Newest:
+        """Polls for a run that matches. If no older run can come to match, the list is read only for a new run."""
         try:
-            newest = self._forgejo.latest(grant.repo)
+            newest = self._web_ui.latest(grant.repo)
         except RunNotFound:
             return _Newest(0, None)
-        if filters.lasting and before is not None and before.run == newest:
+        if filters.permanent and before is not None and before.run == newest:
             return before
-        return _Newest(newest, self._selecting.glance(filters, grant))
+        return _Newest(newest, self._selector.newest_candidate(filters, grant))
 
-    def _until(self, first: _Seen, query: Query, patience: _Patience) -> Run:
-        """The run when it is enough, as seen since `first`, or as it is when the time is over."""
+    def _until_reached(self, first: _Observation, query: Query, patience: _Patience) -> Run:
+        """The run when it has reached the state, as observed since `first`; its present state when the time is over."""
         repo, number = first.run.repo, first.run.number
-        if _is_enough(first.run, query):
+        if _is_reached(first.run, query):
             return first.run
-        with self._runs.watch((_key(repo), number), lambda _: _Seen.now(self._forgejo, repo, number)) as watch:
-            sight = watch.after(0, 0)
+        with self._runs.subscribe(
+            (_key(repo), number), lambda _: _Observation.now(self._web_ui, repo, number)
+        ) as subscription:
+            snapshot = subscription.wait(0, 0)
             while not patience.over:
-                # What was seen before may be from before a rerun.
-                if sight.value and sight.value.begun >= first.begun and _is_enough(sight.value.run, query):
-                    return sight.value.run
-                if isinstance(sight.error, NotFound):
-                    raise type(sight.error)(sight.error.message)
-                sight = watch.after(sight.number, patience.step())
-        return self._forgejo.run(repo, number)
+                # An older observation may be from before a rerun.
+                if snapshot.value and snapshot.value.time >= first.time and _is_reached(snapshot.value.run, query):
+                    return snapshot.value.run
+                if isinstance(snapshot.error, NotFound):
+                    raise type(snapshot.error)(snapshot.error.message)
+                snapshot = subscription.wait(snapshot.version, patience.next_timeout())
+        return self._web_ui.run(repo, number)
 
 
-def _is_enough(run: Run, query: Query) -> bool:
-    """Whether the run, or the job that was asked for, is done, or has started if that was waited for."""
+def _is_reached(run: Run, query: Query) -> bool:
+    """Whether the run, or the job that was asked for, is in the state that is waited for."""
     if query.job is not None:
         state = run.jobs[job_index(run, query.job)].status
         return state.done or (query.wait_for == "started" and state not in NOT_STARTED)

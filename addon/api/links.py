@@ -1,4 +1,4 @@
-"""The URLs in an answer."""
+"""The URLs in responses."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import quote
 from addon.model import Repo
 
 
-class Addressed(Protocol):
-    """A run, as far as its URLs need it."""
+class HasAddress(Protocol):
+    """The parts of a run that its URLs need."""
 
     @property
     def repo(self) -> Repo: ...
@@ -22,18 +22,18 @@ class Addressed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Builds the URLs in an answer. `base` is the scheme and host that the client used."""
+    """Builds URLs. `base` is the scheme and host that the client used."""
 
     base: str
 
-    def html(self, run: Addressed, tail: str = "") -> str:
+    def html(self, run: HasAddress, tail: str = "") -> str:
         """The run in Forgejo's web UI."""
         return f"{self.base}{run.sub_path}/{_repo(run)}/actions/runs/{run.number}{tail}"
 
-    def api(self, run: Addressed, tail: str = "") -> str:
-        """An extension path of the run, of the form that no setting and no version of Forgejo claims."""
+    def api(self, run: HasAddress, tail: str = "") -> str:
+        """The run's extension path with by-number, which never means one of Forgejo's own routes."""
         return f"{self.base}{run.sub_path}/api/v1/repos/{_repo(run)}/actions/runs/by-number/{run.number}{tail}"
 
 
-def _repo(run: Addressed) -> str:
+def _repo(run: HasAddress) -> str:
     return f"{quote(run.repo.owner)}/{quote(run.repo.name)}"

@@ -1,23 +1,17 @@
-"""What the query of an extension request may hold, and what it means. Pure functions."""
+"""The parsers of a request's parameters. Pure functions."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from addon.actions.query import COMPLETED, NEWEST
+from addon.caller import PARAMETERS as CREDENTIALS
 from addon.errors import BadRequest
 from addon.model import Status
 from addon.settings import MOST_WAIT
-
-# Parameters that are credentials: Forgejo's API takes them on every path.
-CREDENTIALS = frozenset({"token", "access_token", "sudo"})
-# Words for several jobs at once. A job of such a name is given by its index.
-ALL, FAILED = "all", "failed"
-NEWEST = 0
-COMPLETED = "completed"
 
 NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -26,43 +20,10 @@ MOST_FIELDS = 32
 MOST_LINES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
-    """A parsed query. What was not given is None, or the default that says so here.
+def parse(target: str, allowed: frozenset[str], what: str) -> dict[str, Any]:
+    """Parses the query of a raw request target. `allowed` are the parameters that `what` takes.
 
-    `job` is an index from 0, a name, `all` or `failed`; `attempt` 0 is the newest; `status` is a word of `Status` or
-    `completed`; `wait` is in seconds; `step` counts from 1.
-    """
-
-    workflow_id: str | None = None
-    branch: str | None = None
-    event: str | None = None
-    status: str | None = None
-    actor: str | None = None
-    head_sha: str | None = None
-    job: int | str | None = None
-    attempt: int | None = None
-    follow: bool = False
-    tail: int | None = None
-    timestamps: bool = True
-    ansi: bool = True
-    step: int | None = None
-    failed_steps: bool = False
-    format: str | None = None
-    wait: int | None = None
-    wait_for: str = "done"
-    lines: int = 20
-    steps: bool = False
-    dry_run: bool = False
-    keep_artifacts: str | None = None
-    page: int = 1
-    limit: int = 30
-
-
-def parse(target: str, allowed: frozenset[str], what: str) -> Parameters:
-    """The query of a raw request target. `allowed` are the parameters that `what` takes.
-
-    A repeated or unknown one is a BadRequest, never ignored: a misspelt filter must not select another run.
+    A repeated or unknown parameter is a BadRequest. It is never ignored: a misspelt filter would select another run.
     """
     values: dict[str, Any] = {}
     for name, text in _pairs(target):
@@ -74,16 +35,16 @@ def parse(target: str, allowed: frozenset[str], what: str) -> Parameters:
         if name in values:
             raise BadRequest(f"{name} is given more than once")
         values[name] = PARSERS[name](name, text)
-    return Parameters(**values)
+    return values
 
 
 def shown(text: str) -> str:
-    """The caller's own text, short and harmless, for a message."""
+    """The caller's text in a message: quoted, in ASCII, at most 60 characters."""
     return repr(text[:60].encode("ascii", "backslashreplace").decode())
 
 
 def job(name: str, text: str) -> int | str:
-    """An index, a name, or one of the words for several."""
+    """Parses `job`: an index, a name, or a word for several jobs."""
     if not text or CONTROL.search(text) or len(text) > 1000:
         raise BadRequest(f"{name} takes a 0-based index or a job's exact name, not {shown(text)}")
     if text.isascii() and text.isdigit():

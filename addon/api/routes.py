@@ -1,21 +1,24 @@
-"""Which requests are the extension's, and what they ask for. Pure functions.
+"""Which requests belong to the extension, and what they ask for. Pure functions.
 
-`is_ours` is lenient: whatever Forgejo might take for an extension path is caught. `parse` is strict: what it
-does not understand is a 400, so nothing of the caller's path is ever pasted into another URL.
+`is_ours` is lenient: it catches every spelling that Forgejo might accept for an extension path. `parse` is strict: what
+it does not understand is a 400. So no text of the caller's path ever becomes part of another URL.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
+from addon.actions.query import NEWEST, Parameters, Query
 from addon.api import parameters
-from addon.api.parameters import NUMBER, Parameters, shown
+from addon.api.parameters import NUMBER, shown
 from addon.errors import BadRequest, MethodNotAllowed, NotFound
-from addon.model import Repo
+from addon.forgejo.versions import NATIVE_ACTIONS
+from addon.model import Repo, is_name
+from addon.trace import Operation
 
 Action = Literal[
     "info", "jobs", "job", "logs", "summary", "rerun", "cancel", "artifacts", "artifact", "attempts", "runs"
@@ -25,16 +28,22 @@ READ, WRITE = "GET, HEAD", "POST"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What one action takes. `colliding` ones Forgejo has itself since v16, where {x} is a database id."""
+    """The methods and parameters of an action."""
 
     methods: str
     parameters: frozenset[str]
-    colliding: bool = False
+
+
+class ParsedRequest(NamedTuple):
+    """An action, and what it is about."""
+
+    action: Action
+    query: Query
 
 
 PREFIX = ("api", "v1", "repos")
 # The extension's pages about itself.
-OWN = ("api", "v1", "actions-extensions")
+ABOUT = ("api", "v1", "actions-extensions")
 BY_NUMBER = "by-number"
 ONE_JOB = frozenset({"job", "attempt"})
 SELECTING = frozenset({"workflow_id", "branch", "event", "status", "actor", "head_sha"})
@@ -42,50 +51,35 @@ WAITING = frozenset({"wait", "wait_for"})
 LOG = frozenset({"follow", "tail", "step", "failed_steps", "timestamps", "ansi", "format"})
 ROUTES: Mapping[Action, Route] = {
     "info": Route(READ, SELECTING | WAITING),
-    "jobs": Route(READ, SELECTING | ONE_JOB | WAITING | {"steps"}, colliding=True),
-    "logs": Route(READ, SELECTING | ONE_JOB | LOG, colliding=True),
+    "jobs": Route(READ, SELECTING | ONE_JOB | WAITING | {"steps"}),
+    "logs": Route(READ, SELECTING | ONE_JOB | LOG),
     "summary": Route(READ, SELECTING | WAITING | {"lines"}),
     "rerun": Route(WRITE, SELECTING | {"job", "dry_run", "keep_artifacts"}),
-    "cancel": Route(WRITE, SELECTING | {"dry_run"}, colliding=True),
+    "cancel": Route(WRITE, SELECTING | {"dry_run"}),
     "attempts": Route(READ, SELECTING | {"job"}),
-    "artifacts": Route(READ, SELECTING, colliding=True),
-    # Below paths of Forgejo's own, so whoever answers those answers these: {x} must not be an id in the one and a
-    # number in the other.
-    "artifact": Route(READ, SELECTING, colliding=True),
-    "job": Route(READ, SELECTING | WAITING | {"attempt"}, colliding=True),
+    "artifacts": Route(READ, SELECTING),
+    "artifact": Route(READ, SELECTING),
+    "job": Route(READ, SELECTING | WAITING | {"attempt"}),
     "runs": Route(READ, SELECTING | {"page", "limit"}),
 }
-COLLISIONS_SINCE = 16
-# Actions of one thing, whose name or index follows that of the action for all.
+# Actions about one thing: their paths are those of the action about all, with a name or index behind.
 ONE_OF: Mapping[str, Action] = {"jobs": "job", "artifacts": "artifact"}
-# How many parts of a path are caught. An artifact's name with a slash that should have been encoded is told so.
+# How many parts of a path are caught. An artifact's name with an unencoded slash gets an error that says so.
 MOST_PARTS = {"jobs": 2, "artifacts": 99}
-# Actions whose name stands in the path, after the run.
+# Actions whose name is in the path, after the run.
 NAMED: Mapping[str, Action] = {str(name): name for name in ROUTES if name not in ("info", "runs", *ONE_OF.values())}
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-# Forgejo's pages take these off a repository's name and its API doesn't: one would be asked for, another be shown.
+ALL_OF: Mapping[str, str] = {one: name for name, one in ONE_OF.items()}
+# Forgejo's pages strip these endings from a repository's name and its API doesn't. With one, the permission of one
+# repository would be checked and the pages of another one read.
 ENDINGS = (".git", ".rss", ".atom", ".wiki")
-
-
-@dataclass(frozen=True, slots=True)
-class Query(Parameters):
-    """A parsed extension request. `run` None is the latest."""
-
-    action: Action
-    repo: Repo
-    run: int | None
-    artifact: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.repo} runs/{self.run or 'latest'} {self.action}"
 
 
 def is_ours(target: str, collisions: str = "extension", lists_runs: bool = True) -> bool:
     """Whether a raw request target (origin or absolute form) belongs to the extension. Never raises.
 
-    `lists_runs` says whether the list of runs is Forgejo's own (v12 and later).
+    `collisions` is the option of that name. `lists_runs` says that the list of runs is Forgejo's own (v12 and later).
     """
-    if is_own(target):
+    if is_about(target):
         return True
     tail = _tail(_segments(target))
     if tail is None:
@@ -97,53 +91,68 @@ def is_ours(target: str, collisions: str = "extension", lists_runs: bool = True)
         return True
     if not rest or rest[0] not in NAMED or len(rest) > MOST_PARTS.get(rest[0], 1):
         return False
-    return not (collisions == "native" and ROUTES[NAMED[rest[0]]].colliding)
+    # Also below Forgejo's own paths: {x} must not be an id in the one and a run number in the other.
+    return not (collisions == "native" and rest[0] in NATIVE_ACTIONS)
 
 
-def is_own(target: str) -> bool:
+def is_about(target: str) -> bool:
     """Whether it is one of the extension's pages about itself."""
-    return tuple(_segments(target)[:3]) == OWN
+    return tuple(_segments(target)[:3]) == ABOUT
 
 
-def own_page(method: str, target: str) -> str | None:
-    """The name after `actions-extensions/`, empty for none; None for another path. Raises MethodNotAllowed."""
+def about_page(method: str, target: str) -> str | None:
+    """The page's name after `actions-extensions/`, often empty; None for another path. Raises MethodNotAllowed."""
     segments = _segments(target)
-    if tuple(segments[:3]) != OWN:
+    if tuple(segments[:3]) != ABOUT:
         return None
     if method not in READ.split(", "):
         raise MethodNotAllowed(method, READ)
     return "/".join(segments[3:])
 
 
-def parse(method: str, target: str) -> Query:
-    """The meaning of a raw request target with its query.
-
-    Raises BadRequest, MethodNotAllowed or NotFound.
-    """
+def parse(method: str, target: str) -> ParsedRequest:
+    """Parses a raw request target with its query. Raises BadRequest, MethodNotAllowed or NotFound."""
     segments = _segments(target)
     tail = _tail(segments)
     if tail is None:
         raise NotFound("not a path of the Actions extension")
-    owner, name = segments[3], segments[4]
-    run, action, job = _meaning(tail)
+    run, action, job = _run_and_action(tail)
     route = ROUTES[action]
     if method not in route.methods.split(", "):
         raise MethodNotAllowed(method, route.methods)
-    given = parameters.parse(target, route.parameters, action)
-    values = {name: getattr(given, name) for name in route.parameters}
+    values = parameters.parse(target, route.parameters, action)
     if job is not None:
         values["job"] = parameters.job("job", job)
-    return Query(
-        action=action,
-        repo=Repo(_name("owner", owner), _repository(name)),
+    query = Query(
+        repo=Repo(_name("owner", segments[3]), _repository(segments[4])),
         run=None if run in ("", "latest") else _number(run),
         artifact=_artifact(target) if action == "artifact" else None,
         **values,
     )
+    return ParsedRequest(action, query)
+
+
+def operation(parsed: ParsedRequest) -> Operation:
+    """The request for logs. What the path names is listed like a parameter."""
+    action, query = parsed
+    run = None if action == "runs" else query.run or "latest"
+    path = "runs" if run is None else f"runs/{run}"
+    if action not in ("runs", "info"):
+        path += f"/{ALL_OF.get(action, action)}"
+    given = {field.name: (getattr(query, field.name), field.default) for field in fields(Parameters)}
+    given["artifact"] = (query.artifact, None)
+    shown = {name: _as_text(name, value) for name, (value, default) in given.items() if value != default}
+    return Operation(action, str(query.repo), path, run, shown)
+
+
+def _as_text(name: str, value: object) -> str:
+    if name == "attempt" and value == NEWEST:
+        return "latest"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _segments(target: str) -> list[str]:
-    """Decoded path segments; empty ones are dropped, as Forgejo drops them."""
+    """Decoded path segments. Empty ones are dropped, as Forgejo drops them."""
     return [unquote(segment, errors="replace") for segment in _raw_segments(target)]
 
 
@@ -155,13 +164,13 @@ def _raw_segments(target: str) -> list[str]:
 
 
 def _tail(segments: Sequence[str]) -> Sequence[str] | None:
-    """What follows `…/actions/runs`; None for other paths."""
+    """The segments after `…/actions/runs`; None for other paths."""
     if len(segments) < 7 or tuple(segments[:3]) != PREFIX or tuple(segments[5:7]) != ("actions", "runs"):
         return None
     return segments[7:]
 
 
-def _meaning(tail: Sequence[str]) -> tuple[str, Action, str | None]:
+def _run_and_action(tail: Sequence[str]) -> tuple[str, Action, str | None]:
     """The run (empty for the list), the action, and the job that the path names."""
     if not tail:
         return "", "runs", None
@@ -183,7 +192,7 @@ def _meaning(tail: Sequence[str]) -> tuple[str, Action, str | None]:
 
 
 def _name(what: str, text: str) -> str:
-    if not NAME.fullmatch(text) or text in (".", ".."):
+    if not is_name(text):
         raise BadRequest(f"not a name that an {what} can have: {shown(text)}")
     return text
 
@@ -195,7 +204,7 @@ def _repository(text: str) -> str:
 
 
 def _artifact(target: str) -> str:
-    """The artifact's name: the last part of the path, exactly. It may hold nearly anything, percent-encoded."""
+    """The artifact's name: the last segment of the path, decoded. It may have nearly any character."""
     raw = _raw_segments(target)[-1]
     try:
         name = unquote(raw, errors="strict")

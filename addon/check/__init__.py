@@ -1,4 +1,4 @@
-"""`./run.sh check`: is everything as it must be? One line for each question, with what to do where it is not.
+"""`./run.sh check`: checks the configuration, and says what to do about each problem. It changes nothing.
 
-Nothing is changed anywhere: Forgejo is asked by GET and HEAD, and the account signs in.
+Forgejo gets only GET and HEAD requests, and the sign-in of the account.
 """

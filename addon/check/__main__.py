@@ -1,4 +1,4 @@
-"""python -m addon.check [--json] [--address URL]: prints what was found; exit status 1 if anything is a problem."""
+"""python -m addon.check [--json] [--address URL]: prints the findings. The exit status is 1 if any is a problem."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from addon import ROOT
-from addon.check import machine, server
+from addon.check import machine, reach, server
 from addon.check.finding import Finding, Level
 from addon.check.setup import Setup
 
 
 def main() -> int:
-    """The exit status: 0 when nothing is a problem, 1 else."""
+    """Prints the findings and returns the exit status: 0, or 1 if there is a problem."""
     arguments = _arguments()
     logging.getLogger("addon").addHandler(logging.NullHandler())
     logging.getLogger("addon").propagate = False
@@ -44,7 +44,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def findings(environment: Mapping[str, str], mitm_yaml: str, address: str | None = None) -> Iterator[Finding]:
-    """Every check's finding, cheap ones first."""
+    """The findings of all checks, the cheap ones first."""
     yield machine.python()
     yield machine.packages((ROOT / "requirements.lock").read_text("utf-8"))
     options = machine.options_file(mitm_yaml)
@@ -59,12 +59,12 @@ def findings(environment: Mapping[str, str], mitm_yaml: str, address: str | None
     yield from machine.listener(setup)
     yield machine.mitmweb(setup)
     if setup.listen is not None:
-        yield server.running(setup.listen)
+        yield reach.running(setup.listen)
     if setup.upstream is not None:
         yield from server.findings(setup, setup.upstream)
         yield machine.past_the_proxy(setup.upstream)
     if address is not None:
-        yield server.address(address.rstrip("/"))
+        yield reach.address(address.rstrip("/"))
 
 
 def _arguments() -> argparse.Namespace:

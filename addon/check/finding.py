@@ -1,4 +1,4 @@
-"""What a check found: a line on the screen, an object in JSON."""
+"""The finding of a check: a line on the screen, or an object in JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How it is. Only problems make the exit status 1."""
+    """How good or bad a finding is. Only problems make the exit status 1."""
 
     OK = "ok"
     WARNING = "warning"
@@ -22,7 +22,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The answer to one question. `remedy` says what to do; empty where there is nothing to do."""
+    """The result of one check. `remedy` says what to do; it is empty if there is nothing to do."""
 
     name: str
     level: Level
@@ -30,7 +30,7 @@ class Finding:
     remedy: str = ""
 
     def line(self) -> str:
-        """For the screen."""
+        """The line for the screen."""
         return f"{self.level.sign} {self.name:<14} {self.text}" + (
             f"\n  {'':<14} → {self.remedy}" if self.remedy else ""
         )

@@ -1,4 +1,4 @@
-"""Questions that this machine answers: Python and packages, mitm.yaml, the environment, who listens where."""
+"""Checks of this machine: Python and packages, mitm.yaml, environment variables, and who listens where."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ ANY = ("00000000", "0" * 32)
 
 
 def python() -> Finding:
-    """run.sh has looked for one that is new enough, or has said what to install."""
+    """The Python in use. run.sh has chosen one that is new enough."""
     return ok("Python", f"{sys.version.split()[0]}, {sys.executable}")
 
 
 def packages(lock: str, installed: Callable[[str], str] = importlib.metadata.version) -> Finding:
-    """Whether what is installed is what requirements.lock names. `installed` gives a package's version."""
+    """Whether the installed packages are those of requirements.lock. `installed` returns a package's version."""
     wanted = [Requirement(line.rstrip(" \\")) for line in lock.splitlines() if re.match(r"[A-Za-z0-9]", line)]
     wrong = []
     for each in wanted:
@@ -52,7 +52,7 @@ def packages(lock: str, installed: Callable[[str], str] = importlib.metadata.ver
 
 
 def options_file(text: str) -> Mapping[str, Any] | Finding:
-    """mitm.yaml's keys and values."""
+    """The keys and values of mitm.yaml."""
     try:
         return option_file.load(text)
     except ValueError as error:
@@ -60,7 +60,7 @@ def options_file(text: str) -> Mapping[str, Any] | Finding:
 
 
 def options(setup: Setup) -> Finding:
-    """Names that mitmproxy would ignore in silence, and values that would stop the start."""
+    """Names that mitmproxy would silently ignore, and values that would prevent the start."""
     given = setup.options
     try:
         option_file.check(given)
@@ -75,7 +75,7 @@ def options(setup: Setup) -> Finding:
 
 @functools.cache
 def _known_options() -> frozenset[str]:
-    """The names that mitmdump and mitmweb know. They want an event loop to tell, and take over the log."""
+    """The options of mitmdump and mitmweb. To list them needs an event loop, and changes the log's handlers."""
 
     async def known() -> frozenset[str]:
         dump, web = DumpMaster(Options()).options, WebMaster(Options()).options
@@ -91,7 +91,7 @@ def _known_options() -> frozenset[str]:
 
 
 def protections(setup: Setup) -> Finding:
-    """What mitm.yaml must have for nothing to go wrong unseen."""
+    """The keys of mitm.yaml without which something would go wrong unnoticed."""
     given, missing = setup.options, []
     if not any(str(script).endswith("addon/entry.py") for script in given.get("scripts") or ()):
         missing.append('scripts: ["../addon/entry.py"], without which there is no extension')
@@ -110,7 +110,7 @@ def protections(setup: Setup) -> Finding:
 
 
 def environment(setup: Setup) -> Iterator[Finding]:
-    """What run.sh would refuse, and a password that others can read."""
+    """Environment variables that run.sh would refuse, and a password file that others can read."""
     values = setup.environment
     if setup.upstream is None:
         given = values.get("FORGEJO_URL")
@@ -143,7 +143,7 @@ def _password_file(file: Path) -> Finding:
 
 
 def listener(setup: Setup) -> Iterator[Finding]:
-    """Where the proxy listens, and who gets through."""
+    """Where the proxy listens, and who can reach it."""
     if setup.listen is None:
         given = setup.environment.get("LISTEN")
         yield problem("LISTEN", f"is {given!r}", f"write host:port or port, as {DEFAULT_LISTEN}")
@@ -167,7 +167,7 @@ def listener(setup: Setup) -> Iterator[Finding]:
 
 
 def mitmweb(setup: Setup) -> Finding:
-    """Whether others than this machine's users can reach what mitmweb shows."""
+    """Whether other machines can reach mitmweb."""
     host = str(setup.options.get("web_host", "127.0.0.1"))
     if is_loopback(host):
         return ok("mitmweb", "would listen on this machine only")
@@ -176,7 +176,7 @@ def mitmweb(setup: Setup) -> Finding:
 
 
 def past_the_proxy(upstream: str, tables: Callable[[], Iterator[str]] | None = None) -> Finding:
-    """Whether Forgejo can be reached past the proxy, as far as this machine can tell."""
+    """Whether clients can reach Forgejo without the proxy, as far as this machine can tell."""
     host, port = host_and_port(upstream)
     remedy = (
         "let only the proxy reach it: HTTP_ADDR = 127.0.0.1 in Forgejo's app.ini, a firewall, a network of their own"

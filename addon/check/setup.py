@@ -1,4 +1,4 @@
-"""What the operator has set: the environment, mitm.yaml, the address to listen on."""
+"""What the operator has configured: environment variables, mitm.yaml, and the address to listen on."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ LAST_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """`upstream` is None when FORGEJO_URL is missing or wrong; `listen` host and port, None when LISTEN is wrong;
-    `address` the URL that clients use, if it was given."""
+    """The configuration. `address` is the URL that clients use, if it was given.
+
+    `upstream` is None if FORGEJO_URL is missing or invalid; `listen` is host and port, None if LISTEN is invalid.
+    """
 
     environment: Mapping[str, str]
     options: Mapping[str, Any]
@@ -40,7 +42,7 @@ class Setup:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own, reachable from nowhere else."""
+    """Whether a host name or address is a loopback one, which other machines can't reach."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -48,7 +50,7 @@ def is_loopback(host: str) -> bool:
 
 
 def host_and_port(url: str) -> tuple[str, int]:
-    """Of a URL, with the scheme's port where it names none."""
+    """Host and port of a URL. The port defaults to the scheme's."""
     parts = urlsplit(url)
     port = parts.netloc.rpartition(":")[2]  # urlsplit's own raises for one that is too large
     return parts.hostname or "", int(port) if port.isdecimal() else (443 if parts.scheme == "https" else 80)

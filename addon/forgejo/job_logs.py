@@ -1,4 +1,4 @@
-"""A job's log: Forgejo's bytes, and how many of its lines belong to which step."""
+"""A job's log as the administrator sees it, and how many of its lines belong to each step."""
 
 from __future__ import annotations
 
@@ -8,67 +8,69 @@ from dataclasses import dataclass
 
 from addon.errors import Gone, NotFound, UpstreamUnexpected
 from addon.forgejo.admin.session import AdminSession
-from addon.forgejo.transport import Answer, Stream
-from addon.forgejo.web_ui import job_path, unexpected
+from addon.forgejo.transport import Response, StreamedResponse
+from addon.forgejo.web_routes import job_path, unexpected_status
 from addon.model import Run
 
 NOT_STARTED = b"job is not started"
 CLEANED_UP = b"logs have been cleaned up"
 NO_FILE = b"file does not exist"
 NO_EXIST = b"resource does not exist"
-# Forgejo writes a job's name into a header as it is.
+# Forgejo writes a job's name into a header unchanged.
 HEADER = re.compile(r"[^\x00-\x1f\x7f]+")
 LOG_HEADERS = ("content-length", "content-range", "accept-ranges", "content-disposition")
-# In the view's JSON, before a step's lines. A quote inside a line is escaped, so no line can hold this.
+# What precedes a step's lines in the view's JSON. A quote in a line is escaped, so no line can contain this.
 STEP_CURSOR = re.compile(rb'\{"step":\s*([0-9]+),\s*"cursor":\s*([0-9]+),')
 STEP_CURSOR_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A job's log: Forgejo's bytes, and those of its headers that describe them. `status` is 200, 206 or 416."""
+    """A job's log: Forgejo's bytes and the headers that describe them. `status` is 200, 206 or 416 (no body)."""
 
     status: int
     headers: Mapping[str, str]
-    body: Stream | None
+    body: StreamedResponse | None
 
 
 class JobLogs:
-    """Logs as the administrator sees them, each of the job and attempt that a run shows in detail."""
+    """Logs, each of the job and attempt that a run shows in detail."""
 
-    def __init__(self, admin: AdminSession) -> None:
-        self._admin = admin
+    def __init__(self, session: AdminSession) -> None:
+        self._session = session
 
     def open(self, run: Run, method: str = "GET", headers: Mapping[str, str] | None = None) -> Log:
-        """The log, to be read or closed. `headers` may hold Range. Raises NotFound (none yet) or Gone."""
-        answer = self._admin.stream(method, f"{job_path(run)}/logs", headers or {})
-        kept = {name: answer.headers[name] for name in LOG_HEADERS if HEADER.fullmatch(answer.headers.get(name, ""))}
-        if isinstance(answer, Stream):
-            return Log(answer.status, kept, answer)
-        if answer.status == 416:
-            kept.pop("content-length", None)  # that of Forgejo's message
+        """Opens the log, which the caller reads or closes. `headers` may have Range. Raises NotFound or Gone."""
+        response = self._session.stream(method, f"{job_path(run)}/logs", headers or {})
+        kept = {
+            name: response.headers[name] for name in LOG_HEADERS if HEADER.fullmatch(response.headers.get(name, ""))
+        }
+        if isinstance(response, StreamedResponse):
+            return Log(response.status, kept, response)
+        if response.status == 416:
+            kept.pop("content-length", None)  # the length of Forgejo's message
             return Log(416, kept, None)
-        raise _no_log(run, answer)
+        raise _no_log(run, response)
 
     def step_lengths(self, run: Run, known: Sequence[int] = ()) -> tuple[int, ...]:
-        """How many lines of the log each step has so far, in order: the steps' lines follow one another in the log.
+        """The number of log lines of each step so far, in order.
 
-        Forgejo doesn't say; it sends every line with a count, of which only the count is kept. `known` are counts
-        from before: lines that they include aren't sent again. Not for a log that has expired.
+        Forgejo does not tell the numbers; it sends every line with a cursor, and only the cursors are kept. `known`
+        are earlier results: Forgejo does not send their lines again. Not for a log that has expired.
         """
         cursors = list(known) + [0] * (len(run.detail.steps) - len(known))
         wanted = [{"step": step, "cursor": count, "expanded": True} for step, count in enumerate(cursors)]
-        answer = self._admin.stream("POST", job_path(run), {}, {"logCursors": wanted}, "application/json")
-        if not isinstance(answer, Stream):
-            raise NotFound("no such run") if answer.status == 404 else unexpected(answer)
-        found = _step_cursors(answer)
+        response = self._session.stream("POST", job_path(run), {}, {"logCursors": wanted}, "application/json")
+        if not isinstance(response, StreamedResponse):
+            raise NotFound("no such run") if response.status == 404 else unexpected_status(response)
+        found = _step_cursors(response)
         if sorted(found) != list(range(len(cursors))):
-            raise UpstreamUnexpected("Forgejo's view of a job tells not of all its steps")
+            raise UpstreamUnexpected("Forgejo's view of a job does not show all of its steps")
         return tuple(found[step] for step in range(len(cursors)))
 
 
-def _step_cursors(chunks: Stream) -> dict[int, int]:
-    """The cursor of each step, taken from the view's JSON as it passes by."""
+def _step_cursors(chunks: StreamedResponse) -> dict[int, int]:
+    """The cursor of each step, read from the view's JSON as it arrives."""
     found: dict[int, int] = {}
     rest = b""
     for chunk in chunks:
@@ -79,26 +81,26 @@ def _step_cursors(chunks: Stream) -> dict[int, int]:
     return found
 
 
-def _no_log(run: Run, answer: Answer) -> Exception:
+def _no_log(run: Run, response: Response) -> Exception:
     job = f"job {run.detail.index} ({run.detail.name})"
     state = run.jobs[run.detail.index].status
-    if CLEANED_UP in answer.body:
+    if CLEANED_UP in response.body:
         return Gone(f"the log of {job} has expired: Forgejo has deleted it")
-    if NOT_STARTED in answer.body or (answer.status == 404 and not run.detail.started):
+    if NOT_STARTED in response.body or (response.status == 404 and not run.detail.started):
         return not_started(run)
-    if answer.status == 500 and (NO_FILE in answer.body or not answer.body):
+    if response.status == 500 and (NO_FILE in response.body or not response.body):
         if state.done:
             return NotFound(f"{job} is done ({state}) but its runner never uploaded a log")
         return NotFound(f"{job} has started but has no log lines yet")
-    if answer.status == 500 and NO_EXIST in answer.body:
+    if response.status == 500 and NO_EXIST in response.body:
         return NotFound(f"{job} has no such attempt")
-    if answer.status == 404:
+    if response.status == 404:
         return NotFound(f"Forgejo has no log of {job}")
-    return unexpected(answer)
+    return unexpected_status(response)
 
 
 def not_started(run: Run) -> NotFound:
-    """Why a job has no log: it waits, perhaps for a rerun, or was skipped or cancelled before it began."""
+    """The error for a job without a log: it waits, or it was skipped or cancelled before it started."""
     job = run.jobs[run.detail.index]
     name = f"job {job.index} ({job.name})"
     if job.status.done:

@@ -1,23 +1,24 @@
-"""What Forgejo's REST API tells of a repository's runs, asked with the credentials of the caller it was granted to.
+"""What Forgejo's REST API tells of a repository's runs, with the credentials of a caller who may read them.
 
-Its list of runs (v12 and later) has traps: before v15 it is in no order, and it filters by the webhook's word for an
-event, of which several stand for one of the workflow's.
+The API lists runs since v12. Before v15 the list has no order. Its filter `event` takes the webhook's event names,
+several of which stand for one event of a workflow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from addon.errors import NotFound, UpstreamUnexpected
-from addon.forgejo.access import Access, Grant, list_of_runs
-from addon.forgejo.pages import run_page
-from addon.model import Status
+from addon.errors import NotFound
+from addon.forgejo.access import Access, Grant
+from addon.forgejo.parsers import api_objects
+from addon.forgejo.parsers.api_objects import ListedRun
+from addon.forgejo.rest import RUNS, TASKS, RestApi, RouteMissing, json_object
+from addon.forgejo.transport import QueryValues, Response
+from addon.model import RunDetails, is_name
 
-RUNS, TASKS = "/actions/runs", "/actions/tasks"
 MOST_PER_PAGE = 50
-# The webhook's words for what a workflow calls pull_request, issues, issue_comment and the like.
+# The webhook events behind a workflow's pull_request, issues, issue_comment and the like.
 HOOK_EVENTS = (
     "issues", "issue_assign", "issue_label", "issue_milestone", "issue_comment", "pull_request", "pull_request_assign",
     "pull_request_label", "pull_request_milestone", "pull_request_comment", "pull_request_review_approved",
@@ -26,48 +27,53 @@ HOOK_EVENTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ListedRun:
-    """A run of the API's list; `event` is the workflow's word."""
-
-    number: int
-    workflow_id: str
-    status: Status
-    head_branch: str
-    head_sha: str
-    actor: str | None
-    event: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class RunPage:
-    """A page of the API's list, and how many runs there are in all that fit."""
+    """One page of the API's list. `total` counts all runs that match."""
 
     runs: tuple[ListedRun, ...]
     total: int
 
 
-class Rest:
-    """Questions about repositories that access was granted for. They raise as `Access.read` does."""
+class RunsApi:
+    """Requests about runs. Every method needs a Grant and raises like `Access.read`."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, rest: RestApi, access: Access) -> None:
+        self._rest, self._access = rest, access
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether this Forgejo was recently seen to have no list of runs (before v12)."""
+        return self._rest.lacks(RUNS)
 
     def runs(self, grant: Grant, filters: Mapping[str, str | Sequence[str]], page: int, limit: int) -> RunPage | None:
-        """A page of runs by Forgejo's own filters; None before v12."""
-        answer = self._access.ask_on(grant, RUNS, {**filters, "page": str(page), "limit": str(limit)})
-        if answer is None:
+        """One page of the runs that match Forgejo's own filters; None before v12."""
+        response = self._ask(grant, RUNS, {**filters, "page": str(page), "limit": str(limit)})
+        if response is None:
             return None
-        total = answer.json().get("total_count")
-        return RunPage(tuple(_listed(run) for run in list_of_runs(answer)), total if isinstance(total, int) else 0)
+        answer = response.json()
+        runs = tuple(map(api_objects.listed_run, api_objects.run_list(answer)))
+        total = answer.get("total_count")
+        return RunPage(runs, total if isinstance(total, int) else 0)
+
+    def details(self, grant: Grant, number: int) -> RunDetails:
+        """The API's details of one run; before v12 only its event, if one of the newest tasks shows it."""
+        if grant.lists_runs:
+            return self._access.read(grant.caller, grant.repo, number).details or RunDetails()
+        return RunDetails(event=(self.events(grant) or {}).get(number))
+
+    def listed_event(self, grant: Grant, number: int) -> str | None:
+        """The event of a run by the API's list; None before v12."""
+        details = self._access.read(grant.caller, grant.repo, number).details
+        return details.event if details else None
 
     def events(self, grant: Grant, most_pages: int = 1) -> Mapping[int, str] | None:
-        """What triggered runs, by their number, as far as the newest tasks tell; None before v9."""
+        """The events of runs by run number, as far as the newest tasks show them; None before v9."""
         found: dict[int, str] = {}
         for page in range(1, most_pages + 1):
-            answer = self._access.ask_on(grant, TASKS, {"page": str(page), "limit": str(MOST_PER_PAGE)})
-            if answer is None:
+            response = self._ask(grant, TASKS, {"page": str(page), "limit": str(MOST_PER_PAGE)})
+            if response is None:
                 return None
-            tasks = list_of_runs(answer)
+            tasks = api_objects.run_list(response.json())
             found |= {
                 task["run_number"]: task["event"] for task in tasks if task.get("run_number") and task.get("event")
             }
@@ -75,37 +81,33 @@ class Rest:
                 break
         return found
 
-    def event(self, grant: Grant, number: int) -> str | None:
-        """What triggered a run, where runs aren't listed; None if the newest tasks don't tell."""
-        return (self.events(grant) or {}).get(number)
-
     def number_of(self, grant: Grant, run_id: int) -> int | None:
-        """The number of the run that has this database id, if it is one of this repository (v12 and later)."""
-        if self._access.lacks(RUNS):
+        """The number of the run with this database id, if it belongs to this repository (v12 and later)."""
+        if self.is_missing:
             return None
         try:
-            answer = self._access.ask_on(grant, f"{RUNS}/{run_id}")
+            response = self._ask(grant, f"{RUNS}/{run_id}")
         except NotFound:
             return None
-        found = answer.json().get("index_in_repo") if answer else None
+        found = response.json().get("index_in_repo") if response else None
         return found if isinstance(found, int) and found > 0 else None
+
+    def user_id(self, grant: Grant, name: str) -> int | None:
+        """An account's database id, or None if the caller is not told."""
+        if not is_name(name):
+            return None
+        response = self._rest.get(grant.caller, f"/users/{name}")
+        found = json_object(response).get("id") if response.status == 200 else None
+        return found if isinstance(found, int) and found > 0 else None
+
+    def _ask(self, grant: Grant, tail: str, query: QueryValues | None = None) -> Response | None:
+        """A GET below the repository; None where this version has no such route."""
+        try:
+            return self._rest.probe_repo(grant.caller, grant.repo, tail, query=query).response
+        except RouteMissing:
+            return None
 
 
 def hook_events(event: str) -> Sequence[str]:
-    """The webhook's words that may stand for a workflow's event."""
+    """The webhook events that may stand for a workflow's event."""
     return HOOK_EVENTS if event.startswith(("issue", "pull_request")) else (event,)
-
-
-def _listed(run: Mapping[str, Any]) -> ListedRun:
-    try:
-        return ListedRun(
-            number=int(run["index_in_repo"]),
-            workflow_id=run["workflow_id"],
-            status=run_page.status(run["status"]),
-            head_branch=run["prettyref"],
-            head_sha=run["commit_sha"],
-            actor=(run["trigger_user"] or {}).get("login"),
-            event=run["trigger_event"] or run["event"] or None,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UpstreamUnexpected("Forgejo's API object of a run lacks or changed a field") from None

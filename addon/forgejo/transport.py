@@ -1,7 +1,7 @@
-"""HTTP to Forgejo: the only module that uses `requests`.
+"""HTTP to Forgejo. Only this module uses `requests`.
 
-Nothing is followed, remembered or taken from the environment: no redirects, no cookie jar, no proxies, no
-.netrc. Every body has a size limit, every exchange a time limit, and so many are made at once.
+It follows no redirect, keeps no cookie, and reads no proxy setting or .netrc from the environment. Every body has a
+size limit, every exchange a time limit, and the number of exchanges at once is limited.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from addon import trace
 from addon.errors import UpstreamTimeout, UpstreamUnexpected
-from addon.limits import Gate, Place
+from addon.limits import Limiter, Slot
 
-# Of a parameter that is given more than once, all values.
+# A parameter that is given more than once has a sequence of values.
 QueryValues = Mapping[str, str | Sequence[str]]
 BODY_LIMIT = 8 * 1024 * 1024
 CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Forgejo's whole answer; header names are lower case, `set_cookies` the Set-Cookie lines in order."""
+class Response:
+    """A whole response. Header names are in lower case; `set_cookies` are the Set-Cookie lines in order."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,11 +49,11 @@ class Answer:
 
     @property
     def location(self) -> str:
-        """The path of Location, without host and query: Forgejo builds it from ROOT_URL. Empty if none."""
+        """The path of the Location header, or an empty string. Its host is ROOT_URL's, so it is ignored."""
         return urlsplit(self.headers.get("location", "")).path
 
     def json(self) -> Any:
-        """The body as JSON; raises UpstreamUnexpected."""
+        """The body as JSON. Raises UpstreamUnexpected."""
         if self.media_type != "application/json":
             raise UpstreamUnexpected(f"Forgejo answered {self.media_type or 'no type'} where JSON was expected")
         try:
@@ -62,12 +62,12 @@ class Answer:
             raise UpstreamUnexpected("Forgejo answered broken JSON") from None
 
 
-class Stream:
-    """An answer whose body has not been read yet; iterate once, or close."""
+class StreamedResponse:
+    """A response whose body has not been read. Iterate over it once, or close it."""
 
-    def __init__(self, response: requests.Response, place: Place) -> None:
+    def __init__(self, response: requests.Response, slot: Slot) -> None:
         self._response = response
-        self._place = place
+        self._slot = slot
         self.status = response.status_code
         self.headers = {name.lower(): value for name, value in response.headers.items()}
 
@@ -77,7 +77,7 @@ class Stream:
         return _media_type(self.headers)
 
     def __iter__(self) -> Iterator[bytes]:
-        """The body's bytes as they come. A body that ends early raises: it must not look whole."""
+        """The body's bytes as they arrive. Raises UpstreamUnexpected when the body ends early."""
         try:
             while chunk := self._response.raw.read1(CHUNK, decode_content=False):
                 yield chunk
@@ -89,23 +89,23 @@ class Stream:
         finally:
             self.close()
 
-    def whole(self) -> Answer:
-        """Reads the rest, for an answer that turned out to be a message."""
+    def read(self) -> Response:
+        """Reads the whole body, for a response that turned out to be a message."""
         try:
             return _read(self._response, time.monotonic() + 10)
         finally:
             self.close()
 
     def close(self) -> None:
-        """Ends the request, also in the middle of its body."""
+        """Ends the exchange, also in the middle of its body."""
         try:
             self._response.close()
         finally:
-            self._place.free()
+            self._slot.release()
 
 
 class Transport:
-    """Requests to one Forgejo, over connections that are kept and shared by threads."""
+    """Requests to one Forgejo, over persistent connections that threads share."""
 
     def __init__(
         self,
@@ -114,15 +114,17 @@ class Transport:
         exchanges: int,
         streams: int = 1,
         who: str = "caller",
-        asked: Callable[[str, int | None, float], None] = lambda who, status, seconds: None,
+        observe: Callable[[str, int | None, float], None] = lambda who, status, seconds: None,
     ) -> None:
-        """`upstream` is scheme, host and port; `timeout` in seconds, for one whole exchange. `exchanges` are made at
-        once, and beside them `streams` are read; whoever finds neither place in time gets Busy. `who` names in records
-        whose requests these are, and `asked` is told of each."""
+        """`upstream` is scheme, host and port. `timeout` is in seconds, for one whole exchange.
+
+        At most `exchanges` requests and `streams` streamed responses are under way at once; others wait for a slot
+        or get Busy. `who` (`caller` or `session`) and the result of each exchange go to `observe`.
+        """
         self._upstream = upstream.rstrip("/")
         self._timeout = timeout
         self._who = who
-        self._asked = asked
+        self._observe = observe
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -130,8 +132,8 @@ class Transport:
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=exchanges + streams)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
-        self._exchanges = Gate("requests", exchanges)
-        self._streams = Gate("readers of logs", streams)
+        self._exchanges = Limiter("requests", exchanges)
+        self._streams = Limiter("readers of logs", streams)
 
     def request(
         self,
@@ -141,21 +143,21 @@ class Transport:
         query: QueryValues | None = None,
         json_body: object | None = None,
         form: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """One exchange, read whole. Raises UpstreamTimeout, UpstreamUnexpected or Busy."""
-        with self._exchanges.take():
+    ) -> Response:
+        """Sends a request and reads the whole response. Raises UpstreamTimeout, UpstreamUnexpected or Busy."""
+        with self._exchanges.acquire():
             deadline = time.monotonic() + self._timeout
             return _read(self._open(method, path, headers, query, json_body, form), deadline)
 
     def stream(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, json_body: object | None = None
-    ) -> Stream:
-        """One exchange whose body is read by the caller; `timeout` then bounds each silence."""
-        place = self._streams.take()
+    ) -> StreamedResponse:
+        """Sends a request whose response the caller reads; `timeout` then limits each pause between two reads."""
+        slot = self._streams.acquire()
         try:
-            return Stream(self._open(method, path, headers, None, json_body, None), place)
+            return StreamedResponse(self._open(method, path, headers, None, json_body, None), slot)
         except BaseException:
-            place.free()
+            slot.release()
             raise
 
     def _open(
@@ -168,7 +170,7 @@ class Transport:
         form: Mapping[str, str] | None,
     ) -> requests.Response:
         try:
-            with trace.exchange(self._who, method, path, query, self._asked) as seen:
+            with trace.exchange(self._who, method, path, query, self._observe) as exchange:
                 response = self._session.request(
                     method,
                     self._upstream + path,
@@ -180,7 +182,7 @@ class Transport:
                     allow_redirects=False,
                     stream=True,
                 )
-                seen.status = response.status_code
+                exchange.status = response.status_code
                 return response
         except requests.Timeout as error:
             raise UpstreamTimeout(f"Forgejo did not answer within {self._timeout:g} s") from error
@@ -192,7 +194,7 @@ def _media_type(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _read(response: requests.Response, deadline: float) -> Answer:
+def _read(response: requests.Response, deadline: float) -> Response:
     body = bytearray()
     try:
         while chunk := response.raw.read1(CHUNK, decode_content=True):
@@ -201,15 +203,15 @@ def _read(response: requests.Response, deadline: float) -> Answer:
                 raise UpstreamUnexpected(f"Forgejo's answer is larger than {BODY_LIMIT >> 20} MiB")
             if time.monotonic() > deadline:
                 raise UpstreamTimeout("Forgejo did not finish its answer in time")
-        whole = response.headers.get("content-length")
-        if whole is not None and response.request.method != "HEAD" and response.raw.tell() != int(whole):
+        length = response.headers.get("content-length")
+        if length is not None and response.request.method != "HEAD" and response.raw.tell() != int(length):
             raise UpstreamUnexpected("Forgejo's answer ended early")
     except (TimeoutError, ReadTimeoutError) as error:
         raise UpstreamTimeout("Forgejo did not finish its answer in time") from error
     except (HTTPError, OSError) as error:
         raise UpstreamUnexpected("Forgejo's answer broke off") from error
     finally:
-        response.close()  # one that was read to its end is back in the pool already
+        response.close()  # after a complete body the connection is back in the pool already
     headers = {name.lower(): value for name, value in response.headers.items()}
     cookies = tuple(response.raw.headers.getlist("set-cookie"))
-    return Answer(response.status_code, headers, bytes(body), cookies)
+    return Response(response.status_code, headers, bytes(body), cookies)

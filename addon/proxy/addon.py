@@ -1,8 +1,8 @@
-"""The mitmproxy addon: extension paths go to the application, everything else to Forgejo, streamed.
+"""The mitmproxy addon: extension requests go to the application, everything else goes to Forgejo, streamed.
 
-mitmproxy lets a request through to the server when a hook raises. So an extension request is given an error answer
-first, which is taken away again only when it has been readdressed; and `mitm.yaml` blocks our paths should the addon
-be gone.
+If a hook raises an exception, mitmproxy sends the request to Forgejo. So every extension request gets an error response
+first, which is removed only after the request was readdressed to the application. If the addon itself is missing,
+`block_list` in `mitm.yaml` blocks extension paths.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from mitmproxy import ctx, exceptions, http, tcp
 from mitmproxy.addonmanager import Loader
 from mitmproxy.net.http import url
 
-from addon import __version__, settings, trace
-from addon.api import journal, routes
+from addon import __version__, journal, settings, trace
+from addon.api import routes
+from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER
 from addon.proxy import forwarded, idle_addons, mitmweb, redact, swagger
-from addon.proxy.mitmweb import ARRIVED_HEADER, SECRET_HEADER
 from addon.proxy.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
-# The net in mitm.yaml blocks every extension path without it. A client can't set it.
+# block_list in mitm.yaml blocks every extension path without this metadata. A client can't set it.
 HANDLED = "actions-extension"
-# How long a stop waits for requests under way.
+# How many seconds a stop waits for open requests.
 DRAIN_SECONDS = 5.0
-# How long a request waits for an application that is being started.
+# How many seconds a request waits for the application to start.
 START_SECONDS = 5.0
 PAUSE = 0.05
-# Answers that another one follows. mitmproxy takes them for the whole; 101 is one.
+# Interim responses, which mitmproxy takes for final ones. (101 is final.)
 INTERIM = frozenset({100, *range(102, 200)})
-# The largest request body that is read before an answer made here.
+# The largest request body that is read before a response of the addon itself, in bytes.
 MOST_BODY = 65536
 
 
@@ -49,44 +49,44 @@ class ActionsExtension:
         self._trusted: tuple[forwarded.Network, ...] = ()
         self._frozen: frozenset[str] = frozenset()
         self._in_flight: weakref.WeakSet[http.HTTPFlow] = weakref.WeakSet()
-        self._kept = mitmweb.Bound()
+        self._kept = mitmweb.FlowLimit()
         self._shown = False
 
     def load(self, loader: Loader) -> None:
-        """Declares the options, all as text."""
+        """Declares the options, all of type text."""
         for name, (default, text) in settings.OPTIONS.items():
             loader.add_option(name, str, default, text)
 
     def configure(self, updated: set[str]) -> None:
-        """Checks the options. A wrong one stops the start, and changes nothing later."""
+        """Checks the options. An invalid one stops the start; later, it is refused."""
         try:
             parsed = self._parsed(updated)
         except ValueError as error:
             if self._supervisor is not None:
                 raise exceptions.OptionsError(str(error)) from None  # type: ignore[no-untyped-call]
-            # mitmproxy ends for it as well, and shows it without a traceback.
+            # An error in the log also ends mitmproxy at its start, without a traceback.
             log.error("actions extension: %s", error)
             self._settings = None
             return
-        self._shown = mitmweb.wanted()
+        self._shown = mitmweb.is_shown()
         self._settings = parsed
         self._trusted = forwarded.networks(parsed.trusted_proxies)
 
     def _parsed(self, updated: set[str]) -> settings.Settings:
-        """The options' meaning. Raises ValueError with what to write instead, or when it is too late for a change."""
+        """The checked options. Raises ValueError with what to write instead, or if a change needs a restart."""
         if message := settings.unknown(ctx.options.deferred) or idle_addons.refusal(self._frozen, updated):
             raise ValueError(message)
         parsed = settings.parse(ctx.options.mode, {name: getattr(ctx.options, name) for name in settings.OPTIONS})
         before = self._settings
-        # What was changed in mitmweb the application doesn't know; the number of flows doesn't concern it.
+        # The running application would not notice a change. The number of flows is not its concern.
         if self._supervisor is not None and before and replace(parsed, web_flows=before.web_flows) != before:
             raise ValueError("the Actions extension's options change by a restart only, but for actions_web_flows")
         return parsed
 
     async def running(self) -> None:
-        """Starts the application, and says where everything is."""
+        """Starts the application and prints the start line."""
         if self._settings is None:
-            return  # it has been said what is wrong, and mitmproxy is about to end
+            return  # the error is in the log, and mitmproxy is about to end
         self._supervisor = Supervisor(self._settings)
         await self._supervisor.start()
         if self._settings.lean and idle_addons.is_possible():
@@ -95,11 +95,11 @@ class ActionsExtension:
         where = ", ".join(f"http://{url.hostport('', *address[:2])}" for address in server.listen_addrs())
         line = f"actions extension {__version__}: listening on {where}, Forgejo is {self._settings.upstream}"
         print(line, file=sys.stderr, flush=True)
-        if web := getattr(ctx.master, "web_url", None):  # mitmweb logs it below the verbosity of mitm.yaml
+        if web := getattr(ctx.master, "web_url", None):  # mitmweb logs it at a level that mitm.yaml turns off
             print(f"mitmweb: {web}", file=sys.stderr, flush=True)
 
     async def done(self) -> None:
-        """Listens no more, lets requests under way finish, within a limit, and ends the application."""
+        """Stops listening, waits a limited time for open requests, and ends the application."""
         ctx.options.update(server=False)  # type: ignore[no-untyped-call]
         if self._supervisor is not None:
             self._supervisor.drain()
@@ -111,12 +111,12 @@ class ActionsExtension:
             await self._supervisor.stop()
 
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Readdresses an extension request; streams the body of any other."""
+        """Readdresses an extension request. Streams the body of any other."""
         if flow.response or flow.error or not flow.live:
             return
         self._in_flight.add(flow)
         collisions = self._settings.collisions if self._settings else "extension"
-        # Unknown means that it goes through: Forgejo then answers as if there were no proxy.
+        # While it is unknown, the list of runs passes: Forgejo answers as if there were no proxy.
         lists_runs = self._supervisor is None or self._supervisor.lists_runs is not False
         if routes.is_ours(flow.request.path, collisions, lists_runs):
             await self._take(flow)
@@ -130,7 +130,7 @@ class ActionsExtension:
         flow.metadata[HANDLED] = "handled"
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Streams every answer. The request has been sent: what is left of it is what mitmproxy shows and saves."""
+        """Streams every response. The request has been sent, so it may be redacted now for mitmweb and saved flows."""
         if flow.response is not None and flow.response.status_code in INTERIM:
             _refuse_interim(flow.response)
         elif flow.response is not None:
@@ -140,47 +140,47 @@ class ActionsExtension:
             elif self._settings and self._describes(flow):
                 swagger.take(flow.response, self._settings)
             elif flow.response.headers.get("Content-Type", "").startswith("text/event-stream"):
-                self._in_flight.discard(flow)  # it has no end to wait for; the extension's own end when they are told
+                self._in_flight.discard(flow)  # a stop does not wait for it; the extension's own streams end when told
         redact.request(flow)
 
     def tcp_message(self, flow: tcp.TCPFlow) -> None:
-        """A part of an upgraded connection, which is passed on as it is. mitmproxy would keep it for good."""
+        """Forgets a part of an upgraded connection after it was passed on. mitmproxy would keep it in memory."""
         flow.messages.clear()
 
     def response(self, flow: http.HTTPFlow) -> None:
-        """An answer has ended."""
+        """A response has ended."""
         self._ended(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
-        """A request has failed, or its client has left."""
+        """A request has failed, or its client has disconnected."""
         self._ended(flow)
 
     def _describes(self, flow: http.HTTPFlow) -> bool:
-        """Whether the answer is Forgejo's description of its API, and our routes are to be in it."""
+        """Whether the request asks for Forgejo's API description, and the extension's routes are to be added to it."""
         return self._settings is not None and self._settings.swagger and swagger.is_asked(flow.request)
 
     def _ended(self, flow: http.HTTPFlow) -> None:
         if flow.error and mitmweb.is_taken(flow):
             mitmweb.restore(flow)
-        redact.request(flow)  # also of one that was too malformed to be sent
+        redact.request(flow)  # also a request that was too malformed to be sent
         redact.response(flow)
         if self._settings is not None:
             self._kept.finished(flow, self._settings.web_flows)
 
     async def _take(self, flow: http.HTTPFlow) -> None:
-        """Gives the request to the application, or an error: never to Forgejo."""
+        """Sends the request to the application or answers it with an error. Forgejo never gets it."""
         flow.response = _unavailable(flow.request.method)
         arrived = time.monotonic()
         if await self._readdress(flow):
             _drop_body(flow.request)
             flow.response = None
             return
-        if _is_large(flow.request):  # mitmproxy would want to stream it, and can't beside an answer: it would hang
+        if _is_large(flow.request):  # mitmproxy would hang: it can't stream a body and have a response already
             flow.kill()  # type: ignore[no-untyped-call]
-        self._tell_refusal(flow.request, (time.monotonic() - arrived) * 1000)
+        self._log_refusal(flow.request, (time.monotonic() - arrived) * 1000)
 
     async def _readdress(self, flow: http.HTTPFlow) -> bool:
-        """Sends the request to the application, with its target and Host as they came. False if there is none."""
+        """Readdresses the request; target and Host stay. Returns False if there is no application."""
         address = await self._application()
         if self._supervisor is None or address is None:
             return False
@@ -194,15 +194,15 @@ class ActionsExtension:
         mitmweb.begin(flow, self._shown)
         return True
 
-    def _tell_refusal(self, request: http.Request, milliseconds: float) -> None:
-        """The line in the log of a request that never came to the application, which writes the others."""
+    def _log_refusal(self, request: http.Request, milliseconds: float) -> None:
+        """Logs a request that never reached the application. (The application logs the others.)"""
         mode = self._settings.log if self._settings else "text"
         if mode != "off":
             entry = journal.Entry(request.method, request.path, 503, milliseconds, 0, True, trace.Trace())
             print(entry.as_json() if mode == "json" else entry.text(), file=sys.stderr, flush=True)
 
     async def _application(self) -> tuple[str, int] | None:
-        """Where the application listens; waits a little for one that is being started."""
+        """The application's address. Waits a short time for its start."""
         for _ in range(int(START_SECONDS / PAUSE)):
             if self._supervisor is not None and self._supervisor.address is not None:
                 return self._supervisor.address
@@ -211,10 +211,10 @@ class ActionsExtension:
 
 
 def _drop_body(request: http.Request) -> None:
-    """No route takes a body. It is thrown away as it comes, so that nobody can fill memory or disk with one.
+    """Discards the body as it arrives: no route takes one, and it must not fill memory or disk.
 
-    The application gets a chunked body with nothing in it, which ends when the client's ends: mitmproxy would leave
-    a connection hanging on which the answer came first.
+    The application gets an empty chunked body that ends when the client's body ends. (If the response came first,
+    mitmproxy would leave the connection hanging.)
     """
     if "Transfer-Encoding" in request.headers or request.headers.get("Content-Length", "0") != "0":
         request.headers.pop("Content-Length", None)
@@ -223,8 +223,10 @@ def _drop_body(request: http.Request) -> None:
 
 
 def _refuse_interim(response: http.Response) -> None:
-    """Makes it a 502 that ends both connections. The client would wait for ever; and, if either connection were used
-    again, what follows would be taken for the answer to its next request. Both sides hold this very object.
+    """Turns an interim response into a 502 that closes both connections.
+
+    Otherwise the client would wait forever, and the final response would be taken for that of the next request. Both
+    sides use this same response object.
     """
     log.warning("actions extension: Forgejo sent a %d, which mitmproxy can't pass on: 502", response.status_code)
     response.status_code, response.reason = 502, "Bad Gateway"
@@ -237,7 +239,7 @@ def _is_large(request: http.Request) -> bool:
 
 
 def _unavailable(method: str) -> http.Response:
-    """The answer while there is no application. A HEAD's must have no body: mitmproxy would send it."""
+    """The response while there is no application. For HEAD it has no body, because mitmproxy would send it."""
     body = json.dumps({"message": "the Actions extension is starting; try again"}).encode() + b"\n"
     headers = {
         "Content-Type": "application/json; charset=utf-8",

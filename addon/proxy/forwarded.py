@@ -1,4 +1,4 @@
-"""Who the client is, in the headers that Forgejo believes of its proxy. Nobody else may write them."""
+"""The headers that tell Forgejo the client's address. Only a trusted proxy may set them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from mitmproxy import http
 
 Network = IPv4Network | IPv6Network
-# Beside X-Forwarded-*: what Forgejo takes for the client's address, and for its name where it lets proxies sign in.
+# The headers in which Forgejo reads the client's address, and (X-WebAuth-*) the user that a proxy has signed in.
 NAMES = frozenset({b"forwarded", b"x-real-ip"})
 PREFIXES = (b"x-forwarded-", b"x-webauth-")
 
@@ -19,7 +19,7 @@ def networks(text: str) -> tuple[Network, ...]:
 
 
 def rewrite(flow: http.HTTPFlow, trusted: tuple[Network, ...]) -> None:
-    """Leaves the headers of a trusted proxy as they are; anybody else gets the address that it comes from."""
+    """Keeps a trusted proxy's headers. For any other client, replaces them with its own address."""
     peer = flow.client_conn.peername
     if peer is None or _is_trusted(peer[0], trusted):
         return
@@ -29,13 +29,13 @@ def rewrite(flow: http.HTTPFlow, trusted: tuple[Network, ...]) -> None:
     headers["X-Forwarded-Proto"] = "https" if flow.client_conn.tls_established else "http"
 
 
-@functools.lru_cache(4096)  # every request asks, and most clients send many
+@functools.lru_cache(4096)  # asked for every request, and most clients send many
 def _is_trusted(peer: str, trusted: tuple[Network, ...]) -> bool:
     return any(_address(peer) in network for network in trusted)
 
 
 def _address(peer: str) -> IPv4Address | IPv6Address:
-    """A client of a socket for both kinds has its IPv4 address in an IPv6 one."""
+    """On a dual-stack socket, a client's IPv4 address is inside an IPv6 address."""
     address = ip_address(peer.partition("%")[0])
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 

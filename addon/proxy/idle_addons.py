@@ -1,7 +1,7 @@
-"""Takes mitmproxy's add-ons away that a reverse proxy has no use for: calling them costs more than half of a request.
+"""Removes mitmproxy's built-in addons that have nothing to do in a reverse proxy: calling them costs half a request.
 
-Only what is listed here, by name, and only while its options leave it nothing to do. Whatever a later mitmproxy adds
-stays. An option of one that is gone still exists: a change at runtime is refused with a line that says why.
+Only the addons listed here are removed, and only while their options leave them nothing to do. Addons of a later
+mitmproxy stay. The option of a removed addon still exists; a change of it at run time is refused with a message.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from mitmproxy import ctx
 from mitmproxy.tools.dump import DumpMaster
 
-# What mitmproxy calls the add-on: the options that could give it something to do, each with the value that doesn't.
-# All the rest of them act on commands, which nobody can give to mitmdump, or on DNS and replays.
+# mitmproxy's name of the addon, and its options, each with the value that leaves it nothing to do. Addons without
+# options act on commands, which nobody can give to mitmdump, or on DNS.
 IDLE: Mapping[str, Mapping[str, Any]] = {
     "anticache": {"anticache": False},
     "anticomp": {"anticomp": False},
@@ -41,18 +41,18 @@ IDLE: Mapping[str, Mapping[str, Any]] = {
     "stripdnshttpsrecords": {},
     "upstreamauth": {"upstream_auth": None},
 }
-# mitmproxy makes two lines for each request at the level `info`, and hands each to every add-on, shown or not.
+# mitmproxy logs two lines per request at the level `info` and passes them to every addon, shown or not.
 CHATTY = logging.getLogger("mitmproxy.proxy")
 QUIET = {"warn": logging.WARNING, "error": logging.ERROR}
 
 
 def is_possible() -> bool:
-    """Only in mitmdump: mitmweb and the console need them for their commands."""
+    """Whether this is mitmdump. mitmweb and the console need the addons for their commands."""
     return isinstance(ctx.master, DumpMaster)
 
 
 def drop() -> frozenset[str]:
-    """Takes away what is idle, and lines that are not shown; the options that can no longer be changed."""
+    """Removes idle addons and unseen log lines. Returns the options that can't be changed any more."""
     frozen = {"termlog_verbosity"}
     CHATTY.setLevel(QUIET.get(ctx.options.termlog_verbosity, logging.NOTSET))
     for name, idle in IDLE.items():
@@ -64,7 +64,7 @@ def drop() -> frozenset[str]:
 
 
 def refusal(frozen: frozenset[str], updated: Iterable[str]) -> str | None:
-    """What to say of a change to an option whose add-on is gone; None when there is no such change."""
+    """The message for a change of an option whose addon was removed; None if there is no such change."""
     if late := sorted(frozen.intersection(updated)):
         return f"{late[0]} changes by a restart only, or with actions_lean: false"
     return None

@@ -1,6 +1,6 @@
-"""mitm.yaml, read before mitmproxy does: what it would ignore in silence, or answer with a traceback, is one line here.
+"""Checks mitm.yaml before mitmproxy reads it, which would ignore some mistakes silently and show others as a traceback.
 
-`python -m addon.proxy.option_file FILE` says what is wrong; exit status 2 if anything is.
+`python -m addon.proxy.option_file FILE` prints one line about the first mistake; the exit status is then 2.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from addon import settings
 
 
 def load(text: str) -> Mapping[str, Any]:
-    """The file's keys and values. Raises ValueError with what is wrong."""
+    """The file's keys and values. Raises ValueError with the mistake."""
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -29,7 +29,7 @@ def load(text: str) -> Mapping[str, Any]:
 
 
 def check(given: Mapping[str, Any]) -> None:
-    """Raises ValueError for an option of ours that is misspelt, not text, or wrong. `mode` is mitmproxy's to check."""
+    """Raises ValueError for an option of the extension that is misspelt, not text, or invalid."""
     if message := settings.unknown(given):
         raise ValueError(message)
     own = {name: given.get(name, default) for name, (default, _) in settings.OPTIONS.items()}

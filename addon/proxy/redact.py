@@ -1,6 +1,6 @@
-"""Takes credentials out of flows: what mitmweb shows and what is saved is a record of requests, not a bunch of keys.
+"""Removes credentials from flows, so that neither mitmweb nor a saved flow shows them.
 
-A request, and an answer that is streamed, has been sent when it comes here. An answer without a body has not.
+A request and a streamed response were sent before they come here. A response without a body was not.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ PARAMETERS = frozenset({"token", "access_token", "_csrf"})
 
 
 def request(flow: http.HTTPFlow) -> None:
-    """The caller's credentials, in headers and in the query, and the application's secret."""
+    """Redacts a request: the caller's credentials in headers and query, and the application's secret."""
     _redact(flow.request.headers)
     flow.request.path = target(flow.request.path)
 
 
 def response(flow: http.HTTPFlow) -> None:
-    """The sessions that an answer begins. The client gets them all the same."""
+    """Redacts a response: the cookies of new sessions. The client still gets them."""
     if flow.response is None:
         return
-    if flow.response.raw_content is None:  # streamed, so it has been sent
+    if flow.response.raw_content is None:  # it was streamed, so it has been sent
         _redact(flow.response.headers)
     else:
         flow.response.headers = Unsent(flow.response.headers)
 
 
 class Unsent(http.Headers):
-    """Headers without credentials for whoever looks at or saves them. Their bytes, once, are what came.
+    """Redacted headers that are serialized once with their original values, for the client.
 
-    mitmproxy streams no answer without a body, a sign-in's redirect for one: it calls the last hook first, and then
-    takes the bytes for the client. (That is HTTP/1; `mitm.yaml` turns HTTP/2 off.)
+    A response without a body, such as the redirect after a sign-in, is not streamed: mitmproxy calls the last hook
+    first and serializes the headers after it. (In HTTP/1; `mitm.yaml` turns HTTP/2 off.)
     """
 
     def __init__(self, headers: http.Headers) -> None:
@@ -60,7 +60,7 @@ class Unsent(http.Headers):
 
 
 def target(path: str) -> str:
-    """A request target whose query holds no token's value, however its name is written."""
+    """A request target without the values of tokens in its query, however their names are encoded."""
     head, mark, query = path.partition("?")
     return head + mark + "".join(_parameter(part) for part in re.split("([&#;])", query))
 
@@ -81,6 +81,6 @@ def _shown(name: bytes, value: bytes) -> bytes:
 
 
 def _unsigned(url: bytes) -> bytes:
-    """A redirect's target; without its query, if a storage's signature in it is a permission for whoever has it."""
+    """A redirect's target. A query with a storage's signature is removed: anybody could use it."""
     head, mark, query = url.partition(b"?")
     return head + mark + REDACTED.encode() if b"signature=" in query.lower() else url

@@ -1,6 +1,6 @@
-"""Starts, watches, restarts and stops the application, a process of its own.
+"""Starts, watches, restarts and stops the application, which is a process of its own.
 
-It keeps scraping off mitmproxy's interpreter, and the administrator's session out of the process that mitmweb shows.
+So parsing pages does not slow mitmproxy down, and the administrator's session is not in the process that mitmweb shows.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ log = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "addon.api.app")
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0
-# One that ran so long before it ended starts again after the first pause.
+# After a run of this many seconds, the next start waits only for the first pause.
 STABLE_AFTER = 30.0
 START_TIMEOUT = 20.0
 
 
 class Supervisor:
-    """Keeps one application alive. `address` is None while there is none.
+    """Keeps one application running. `address` is None while it is not.
 
-    `lists_runs` is what the application last told of Forgejo: whether its API lists runs; None while that is unknown.
+    `lists_runs` says whether Forgejo's API lists runs, as the application last reported; None while it is unknown.
     """
 
     def __init__(self, settings: Settings, command: Sequence[str] = COMMAND) -> None:
@@ -42,19 +42,19 @@ class Supervisor:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Starts the application, and a task that starts it again whenever it ends."""
+        """Starts the application, and a task that restarts it whenever it ends."""
         first = asyncio.Event()
         self._task = asyncio.create_task(self._keep_alive(first))
         await first.wait()
 
     def drain(self) -> None:
-        """Tells the application to let streams without an end of their own come to one."""
+        """Tells the application to end followed streams."""
         process = self._process
         if process is not None and process.stdin is not None and not process.stdin.is_closing():
             process.stdin.write(b"\n")
 
     async def stop(self) -> None:
-        """Ends the application: its standard input closes, and it goes."""
+        """Ends the application by closing its standard input."""
         self.address = None
         if self._task is not None:
             self._task.cancel()
@@ -81,9 +81,9 @@ class Supervisor:
             pause = min(pause * 2, LAST_PAUSE)
 
     async def _run(self, first: asyncio.Event) -> None:
-        """One life of the application, from its start to its end."""
+        """Runs the application once, from its start to its end."""
         pipe = asyncio.subprocess.PIPE
-        # A group of its own: Ctrl-C reaches mitmproxy only, which lets requests in flight finish first.
+        # In a session of its own: Ctrl-C reaches only mitmproxy, which lets open requests finish first.
         process = self._process = await asyncio.create_subprocess_exec(
             *self._command, stdin=pipe, stdout=pipe, cwd=ROOT, start_new_session=True
         )
@@ -94,10 +94,10 @@ class Supervisor:
         line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT)
         if not line:
             raise ValueError("it ended before it listened")
-        told = json.loads(line)
-        self.address, self.lists_runs = ("127.0.0.1", int(told["port"])), told.get("lists_runs")
+        message = json.loads(line)
+        self.address, self.lists_runs = ("127.0.0.1", int(message["port"])), message.get("lists_runs")
         first.set()
-        async for line in process.stdout:  # what it has learnt of Forgejo since
+        async for line in process.stdout:  # what it has learned about Forgejo since
             with contextlib.suppress(ValueError, AttributeError):
                 self.lists_runs = json.loads(line).get("lists_runs", self.lists_runs)
         await process.wait()

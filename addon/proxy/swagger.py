@@ -1,6 +1,6 @@
-"""The extension's routes in Forgejo's own API description, which is Swagger 2.0, for its page /api/swagger.
+"""Adds the extension's routes to Forgejo's own API description (Swagger 2.0), which its page /api/swagger shows.
 
-Nothing of Forgejo's is changed or left out. What isn't the document that is expected stays as it is, byte for byte.
+Nothing of Forgejo's is changed or removed. An unexpected document passes unchanged.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from addon.settings import Settings
 
 PATH = "/swagger.v1.json"
 BASE = "/api/v1"
-# Bytes of the document, packed or not; Forgejo 16 has 850 kB.
+# The largest document, compressed or not, in bytes. Forgejo 16's has 850 kB.
 LIMIT = 8 << 20
-GZIP = 31  # zlib's word for it
+GZIP = 31  # zlib's code for the gzip format
 NAME = "ActionsExtension"
 TAG = "actions extension"
-# A client's copy, or a part of one, would be of Forgejo's document alone; and what tells one copy from another.
+# Headers that refer to a client's copy of Forgejo's document, and those that identify a copy.
 CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range")
 VALIDATORS = ("ETag", "Last-Modified", "Accept-Ranges", "Content-Length")
 # What Swagger 2.0 shares with JSON Schema as it is.
@@ -36,19 +36,19 @@ PARAMETER = re.compile(r"\{[^}]*\}")
 
 
 def is_asked(request: http.Request) -> bool:
-    """Whether it asks for the document, in a way in which a longer one can be sent."""
+    """Whether the request asks for the document, and can get a longer one."""
     target = request.path.partition("?")[0]
     return target == PATH and request.method == "GET" and request.http_version == "HTTP/1.1"
 
 
 def ask_whole(request: http.Request) -> None:
-    """Takes off what would make Forgejo answer with less."""
+    """Removes the headers that would make Forgejo send less than the whole document."""
     for name in CONDITIONS:
         request.headers.pop(name, None)
 
 
 def take(response: http.Response, settings: Settings) -> None:
-    """Lets the document be sent with our routes in it, if this answer can hold it."""
+    """Prepares a response to be sent with the added routes, if it is the document."""
     headers = response.headers
     json_like = headers.get("Content-Type", "").partition(";")[0].strip().lower() == "application/json"
     packing = headers.get("Content-Encoding", "identity").lower()
@@ -63,7 +63,7 @@ def take(response: http.Response, settings: Settings) -> None:
 
 
 class Merging:
-    """Holds the document back until it is whole; one that is too large goes on as it comes."""
+    """Holds the document back until it is complete. One that is too large passes as it arrives."""
 
     def __init__(self, packed: bool, settings: Settings) -> None:
         self._packed = packed
@@ -72,7 +72,7 @@ class Merging:
         self._passing = False
 
     def __call__(self, data: bytes) -> list[bytes]:
-        """What to send for this part of the answer; an empty one is its end."""
+        """What to send for this part of the response. An empty part is its end."""
         if self._passing:
             return [data] if data else []
         self._held += data
@@ -92,7 +92,7 @@ class Merging:
 
 
 def merged(body: bytes, settings: Settings) -> bytes | None:
-    """Forgejo's document with our paths and definitions behind its own; None if it isn't what is expected."""
+    """Forgejo's document with the extension's paths and definitions added; None for an unexpected document."""
     try:
         whole = json.loads(body)
         if whole["swagger"] != "2.0" or not whole["basePath"].endswith(BASE):
@@ -118,7 +118,7 @@ def _unpacked(body: bytes) -> bytes | None:
 
 @functools.cache
 def _operations(max_wait: int, collisions: str) -> tuple[tuple[str, str, Json], ...]:
-    """Path, method and operation of what the extension answers."""
+    """Path, method and operation of every route that the extension answers."""
     whole = openapi.document(max_wait)
     return tuple(
         (path.removeprefix(BASE), method, _operation(whole, item, item[method]))
@@ -129,7 +129,7 @@ def _operations(max_wait: int, collisions: str) -> tuple[tuple[str, str, Json], 
 
 
 def _sample(path: str) -> str:
-    """A target of this path, with a run's number."""
+    """A request target for this path, with a run number."""
     return path.replace("{run}", "1").replace("{", "").replace("}", "")
 
 
@@ -152,19 +152,19 @@ def _operation(whole: Json, item: Json, operation: Json) -> Json:
     }
 
 
-def _parameter(told: Json) -> Json:
-    found = {name: told[name] for name in ("name", "in", "required", "description") if name in told}
-    return found | schema(told["schema"])
+def _parameter(node: Json) -> Json:
+    found = {name: node[name] for name in ("name", "in", "required", "description") if name in node}
+    return found | schema(node["schema"])
 
 
-def _answer(whole: Json, told: Json) -> Json:
-    found: Json = {"description": told["description"]}
-    contents = dict(told.get("content", {}))
+def _answer(whole: Json, node: Json) -> Json:
+    found: Json = {"description": node["description"]}
+    contents = dict(node.get("content", {}))
     if "application/json" in contents:
         found["schema"] = schema(contents["application/json"]["schema"])
     elif contents:
         found["schema"] = {"type": "file" if "application/zip" in contents else "string"}
-    headers = {name: resolved(whole, each) for name, each in told.get("headers", {}).items()}
+    headers = {name: resolved(whole, each) for name, each in node.get("headers", {}).items()}
     if headers:
         found["headers"] = {
             name: {"type": "string", "description": each["description"]} | schema(each["schema"])
@@ -173,34 +173,34 @@ def _answer(whole: Json, told: Json) -> Json:
     return found
 
 
-def schema(told: Json) -> Json:
-    """A schema of OpenAPI 3.1 as Swagger 2.0 can say it: it has no null and no alternatives."""
-    if "$ref" in told:
-        return {"$ref": f"#/definitions/{NAME}{told['$ref'].rpartition('/')[2]}"}
-    return dict(_schema(told))
+def schema(node: Json) -> Json:
+    """A schema of OpenAPI 3.1 in Swagger 2.0, which has no null and no alternatives."""
+    if "$ref" in node:
+        return {"$ref": f"#/definitions/{NAME}{node['$ref'].rpartition('/')[2]}"}
+    return dict(_schema(node))
 
 
-def _schema(told: Json) -> Iterator[tuple[str, Any]]:
+def _schema(node: Json) -> Iterator[tuple[str, Any]]:
     for name in KEPT:
-        if name in told and name not in ("type", "enum"):
-            yield name, told[name]
-    kinds = told.get("type", [])
+        if name in node and name not in ("type", "enum"):
+            yield name, node[name]
+    kinds = node.get("type", [])
     kinds = [kinds] if isinstance(kinds, str) else kinds
     real = [kind for kind in kinds if kind != "null"]
     if len(real) == 1:
         yield "type", real[0]
     if "null" in kinds:
         yield "x-nullable", True
-    words = [word for word in told.get("enum", [told["const"]] if "const" in told else []) if word is not None]
+    words = [word for word in node.get("enum", [node["const"]] if "const" in node else []) if word is not None]
     if words:
         yield "enum", words
-    if "description" in told:
-        yield "description", told["description"]
-    if "items" in told:
-        yield "items", schema(told["items"])
-    if "properties" in told:
-        yield "properties", {name: schema(each) for name, each in told["properties"].items()}
-    if "required" in told:
-        yield "required", told["required"]
-    if isinstance(told.get("additionalProperties"), dict):
-        yield "additionalProperties", schema(told["additionalProperties"])
+    if "description" in node:
+        yield "description", node["description"]
+    if "items" in node:
+        yield "items", schema(node["items"])
+    if "properties" in node:
+        yield "properties", {name: schema(each) for name, each in node["properties"].items()}
+    if "required" in node:
+        yield "required", node["required"]
+    if isinstance(node.get("additionalProperties"), dict):
+        yield "additionalProperties", schema(node["additionalProperties"])

@@ -13,7 +13,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.api.answers.render import zip_name
+from addon.api.answers.artifacts import zip_name
 from tests.conftest import Target
 from tests.double import Double, Fault
 from tests.support.proxy import Proxy, raw, start_proxy

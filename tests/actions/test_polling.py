@@ -1,11 +1,11 @@
-"""One poller however many watch, alive as long as somebody does."""
+"""One poller however many subscription, alive as long as somebody does."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
 
-from addon.actions.polling import Pollers, Watch
+from addon.actions.polling import Pollers, Subscription
 from addon.errors import UpstreamUnexpected
 
 PATIENCE = 10.0
@@ -30,51 +30,53 @@ class Scripted:
 def test_many_watchers_cost_one_look_and_all_see_each_change() -> None:
     pollers, look = Pollers[int]("test"), Scripted()
     with ExitStack() as stack:
-        watches: list[Watch[int]] = [stack.enter_context(pollers.watch("run", look)) for _ in range(50)]
-        sights = {watch.after(0, PATIENCE) for watch in watches}
-        assert {sight.value for sight in sights} == {1}
-        before, first = look.looks, sights.pop()
+        subscriptions: list[Subscription[int]] = [
+            stack.enter_context(pollers.subscribe("run", look)) for _ in range(50)
+        ]
+        snapshots = {subscription.wait(0, PATIENCE) for subscription in subscriptions}
+        assert {snapshot.value for snapshot in snapshots} == {1}
+        before, first = look.looks, snapshots.pop()
         look.value = 2
-        assert {watch.after(first.number, PATIENCE).value for watch in watches} == {2}
+        assert {subscription.wait(first.version, PATIENCE).value for subscription in subscriptions} == {2}
         assert look.looks - before <= 3
 
 
 def test_a_failed_look_is_told_and_the_next_one_works() -> None:
     pollers, look = Pollers[int]("test"), Scripted()
-    with pollers.watch("run", look) as watch:
-        first = watch.after(0, PATIENCE)
+    with pollers.subscribe("run", look) as subscription:
+        first = subscription.wait(0, PATIENCE)
         look.value = UpstreamUnexpected("down")
-        failed = watch.after(first.number, PATIENCE)
+        failed = subscription.wait(first.version, PATIENCE)
         assert (failed.value, failed.error) == (1, look.value)
         look.value = 1
-        again = watch.after(failed.number, PATIENCE)
+        again = subscription.wait(failed.version, PATIENCE)
         while again.error:
-            again = watch.after(again.number, PATIENCE)
+            again = subscription.wait(again.version, PATIENCE)
         assert again.value == 1
 
 
 def test_a_fault_in_a_look_is_told_like_any_other() -> None:
     pollers, look = Pollers[int]("test"), Scripted()
     look.value = RuntimeError("secret")
-    with pollers.watch("run", look) as watch:
-        error = watch.after(0, PATIENCE).error
+    with pollers.subscribe("run", look) as subscription:
+        error = subscription.wait(0, PATIENCE).error
         assert error is not None
         assert (error.status, error.message) == (500, "internal error of the Actions extension")
 
 
 def test_the_last_watcher_ends_the_looking() -> None:
     pollers, look = Pollers[int]("polling-test-ends"), Scripted()
-    with pollers.watch("run", look) as watch:
-        watch.after(0, PATIENCE)
+    with pollers.subscribe("run", look) as subscription:
+        subscription.wait(0, PATIENCE)
         threads = [each for each in threading.enumerate() if each.name == "polling-test-ends"]
     threads[0].join(PATIENCE)
     assert not threads[0].is_alive()
-    with pollers.watch("run", look) as watch:
-        assert watch.after(0, PATIENCE).value == 1
+    with pollers.subscribe("run", look) as subscription:
+        assert subscription.wait(0, PATIENCE).value == 1
 
 
 def test_nothing_new_is_waited_for_no_longer_than_asked() -> None:
     pollers, look = Pollers[int]("test"), Scripted()
-    with pollers.watch("run", look) as watch:
-        first = watch.after(0, PATIENCE)
-        assert watch.after(first.number, 0.05) == first
+    with pollers.subscribe("run", look) as subscription:
+        first = subscription.wait(0, PATIENCE)
+        assert subscription.wait(first.version, 0.05) == first

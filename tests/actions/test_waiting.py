@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import socket
 import threading
@@ -15,13 +16,10 @@ import pytest
 import requests
 
 from addon.actions import polling, waiting
-from addon.actions.service import Service, Timings
-from addon.api.app import build
+from addon.api.composition import build, connect
 from addon.api.routes import parse
 from addon.caller import Caller
-from addon.errors import ClientLeft, NotFound, Unauthorized
-from addon.forgejo.transport import Transport
-from addon.forgejo.upstream import Upstream
+from addon.errors import ClientDisconnected, NotFound, Unauthorized
 from addon.model import Repo
 from addon.settings import Settings
 from tests.conftest import Target
@@ -262,20 +260,23 @@ def test_waiters_have_places_of_their_own_and_leave_them() -> None:
 
 
 class Inside:
-    """The application's service without a proxy, to change what only time changes."""
+    """The use case of waiting without a proxy, to change what only time changes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, double: Double) -> None:
         admin = double.world.admin
         monkeypatch.setenv("FORGEJO_ADMIN_USER", admin.name)
         monkeypatch.setenv("FORGEJO_ADMIN_PASSWORD", admin.password)
         monkeypatch.setattr(waiting, "STEP", 0.1)
-        upstream = Upstream(Transport(double.url, 10, 1))
-        self.service: Service = build(Settings(double.url, recheck=0.2), upstream).service
+        settings = Settings(double.url, recheck=0.2)
+        handler = build(settings, connect(settings)).handlers["info"]
+        assert isinstance(handler, functools.partial)
+        self.waiting: waiting.Waiting = handler.args[0]
         self.demo = sample(double.world, "inside")
 
     def info(self, tail: str, left: Callable[[], bool] = lambda: False) -> Any:
         caller = Caller({"Authorization": f"token {self.demo.reader}"})
-        return self.service.info(parse("GET", f"{self.demo.base}/{tail}"), caller, Timings(), left)
+        query = parse("GET", f"{self.demo.base}/{tail}").query
+        return self.waiting.run_with_details(query, caller, left)
 
 
 @pytest.mark.parametrize("version", ["v7", "v11", "v15"])
@@ -305,7 +306,7 @@ def test_a_client_that_left_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
         inside = Inside(monkeypatch, double)
         double.world.run(inside.demo.repo, jobs=JOBS)
         for tail in ("latest?wait=60", "latest?branch=nowhere&wait=60"):
-            with pytest.raises(ClientLeft):
+            with pytest.raises(ClientDisconnected):
                 inside.info(tail, left=lambda: True)
 
 
@@ -314,10 +315,12 @@ def test_the_end_before_a_rerun_is_not_taken_for_its_end(monkeypatch: pytest.Mon
     with Double(version="v15") as double, ThreadPoolExecutor() as pool:
         inside = Inside(monkeypatch, double)
         run, repo = inside.demo.runs["deploy"], Repo(*inside.demo.repo.full_name.split("/"))
-        watcher = inside.service._waiting
+        watcher = inside.waiting
         key = (str(repo).lower(), run.index)
-        with watcher._runs.watch(key, lambda _: waiting._Seen.now(watcher._forgejo, repo, run.index)) as watch:
-            seen = watch.after(0, PATIENCE)
+        with watcher._runs.subscribe(
+            key, lambda _: waiting._Observation.now(watcher._web_ui, repo, run.index)
+        ) as subscription:
+            seen = subscription.wait(0, PATIENCE)
             assert seen.value is not None and seen.value.run.done
             rerun(double.world, run, None)
             wait = pool.submit(inside.info, f"by-number/{run.index}?wait=60")

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from addon import trace
-from addon.api import journal, routes
+from addon import journal, trace
+from addon.api import routes
 from addon.api.about.health import Health
-from addon.api.journal import Entry
 from addon.errors import UpstreamUnexpected
+from addon.journal import Entry
 from tests.conftest import Target
 from tests.double import Double, Fault
 from tests.support.proxy import Proxy, start_proxy
@@ -25,7 +25,7 @@ OWN = "/api/v1/actions-extensions"
 
 def entry(target: str, **more: object) -> Entry:
     seen = trace.Trace(**more)  # type: ignore[arg-type]
-    seen.query = routes.parse("GET", target) if "/actions/runs" in target else None
+    seen.operation = routes.operation(routes.parse("GET", target)) if "/actions/runs" in target else None
     return Entry("GET", target, 200, 18.4, 7, True, seen)
 
 
@@ -65,9 +65,9 @@ def test_forgejos_answers_are_counted_and_a_long_record_is_cut() -> None:
     seen = trace.Trace()
     for number in range(200):
         seen.add(trace.Exchange("session", "GET", f"/{'x' * 500}/{number}", 200, 0.01))
-    told = json.loads(seen.header("org/repo runs/1"))
-    assert len(seen.header("")) <= trace.MOST_HEADER and told["forgejo"][0][2].endswith("/0")
-    assert told["more"] + len(told["forgejo"]) == seen.asked == 200
+    told = json.loads(seen.as_header("org/repo runs/1"))
+    assert len(seen.as_header("")) <= trace.MOST_HEADER and told["forgejo"][0][2].endswith("/0")
+    assert told["more"] + len(told["forgejo"]) == seen.exchange_count == 200
 
 
 def test_lines_of_a_proxy(target: Target, demo: Sample) -> None:
@@ -148,7 +148,7 @@ def test_health(watched: tuple[Double, Proxy, Sample]) -> None:
     assert proxy.log().count("health: Forgejo answered 500") == 1
     double.faults.clear()
     patiently(status(200))
-    assert "health: fine again" in proxy.log()
+    patiently(lambda: "health: fine again" in proxy.log())
     assert requests.post(f"{proxy.url}{OWN}/health", timeout=20).status_code == 405
 
 
@@ -169,12 +169,12 @@ def test_health_is_looked_at_by_one_and_seldom(monkeypatch: pytest.MonkeyPatch) 
             raise UpstreamUnexpected("down")
 
     health = Health(look)
-    assert [health.fine() for _ in range(20)] == [True] * 20 and len(looks) == 1
+    assert [health.is_healthy() for _ in range(20)] == [True] * 20 and len(looks) == 1
     now = time.monotonic()
     monkeypatch.setattr("addon.api.about.health.time.monotonic", lambda: now + 60)
-    with health._looking:  # somebody looks: nobody else waits
-        assert health.fine() is True
-    assert health.fine() is False and len(looks) == 2
+    with health._checking:  # somebody looks: nobody else waits
+        assert health.is_healthy() is True
+    assert health.is_healthy() is False and len(looks) == 2
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from addon.actions.query import Parameters
 from addon.api import parameters, routes
 from addon.api.about import openapi, pages
 from addon.errors import BadRequest
@@ -88,7 +89,7 @@ def takes(name: str, text: str) -> bool:
 @pytest.mark.parametrize("told", query_parameters())
 def test_a_parameters_limits_and_default_are_the_parsers(told: dict[str, Any]) -> None:
     name, schema = told["name"], told["schema"]
-    default = next(field.default for field in dataclasses.fields(parameters.Parameters) if field.name == name)
+    default = next(field.default for field in dataclasses.fields(Parameters) if field.name == name)
     assert name in DEPENDS or schema.get("default") == default
     for text in BORDERS:
         assert takes(name, text) == fits(schema, text), f"{name}={text!r}"

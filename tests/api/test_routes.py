@@ -1,14 +1,21 @@
 """Which requests are the extension's, and what they mean: tables, and hostile input."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.api.routes import Query, is_ours, own_page, parse
+from addon.actions.query import Query
+from addon.api.routes import Action, ParsedRequest, about_page, is_ours, parse
 from addon.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
 from addon.model import Repo
 
 RUNS = "/api/v1/repos/org/repo/actions/runs"
+
+
+def parsed(action: Action, run: int | None = None, **parameters: Any) -> ParsedRequest:
+    return ParsedRequest(action, Query(repo=Repo("org", "repo"), run=run, **parameters))
 
 
 @pytest.mark.parametrize(
@@ -82,29 +89,29 @@ def test_native_setting_leaves_colliding_paths_to_forgejo(path: str, ours: bool)
 
 
 @pytest.mark.parametrize(
-    ("target", "query"),
+    ("target", "expected"),
     [
-        ("latest", Query("info", Repo("org", "repo"), None)),
-        ("latest/logs?workflow_id=ci.yml", Query("logs", Repo("org", "repo"), None, workflow_id="ci.yml")),
-        ("42/logs?job=1&attempt=2", Query("logs", Repo("org", "repo"), 42, job=1, attempt=2)),
-        ("42/jobs?job=lint%20(mypy)", Query("jobs", Repo("org", "repo"), 42, job="lint (mypy)")),
-        ("42/logs?attempt=latest", Query("logs", Repo("org", "repo"), 42, attempt=0)),
-        ("42/jobs/1?attempt=2", Query("job", Repo("org", "repo"), 42, job=1, attempt=2)),
-        ("latest/jobs/a%2Fb%20c", Query("job", Repo("org", "repo"), None, job="a/b c")),
-        ("by-number/7/attempts?job=all", Query("attempts", Repo("org", "repo"), 7, job="all")),
-        ("latest?branch=a%2Fb&wait=5", Query("info", Repo("org", "repo"), None, branch="a/b", wait=5)),
-        ("?status=failure&page=2&limit=5", Query("runs", Repo("org", "repo"), None, status="failure", page=2, limit=5)),
-        ("by-number/7", Query("info", Repo("org", "repo"), 7)),
-        ("7/artifacts", Query("artifacts", Repo("org", "repo"), 7)),
-        ("7/artifacts/", Query("artifacts", Repo("org", "repo"), 7)),
-        ("latest/artifacts/a%2Fb%20%C3%BC", Query("artifact", Repo("org", "repo"), None, artifact="a/b ü")),
-        ("by-number/7/artifacts/latest", Query("artifact", Repo("org", "repo"), 7, artifact="latest")),
-        ("7/summary?lines=0", Query("summary", Repo("org", "repo"), 7, lines=0)),
-        ("by-number/7/summary?token=x&access_token=y&sudo=z", Query("summary", Repo("org", "repo"), 7)),
+        ("latest", parsed("info", None)),
+        ("latest/logs?workflow_id=ci.yml", parsed("logs", None, workflow_id="ci.yml")),
+        ("42/logs?job=1&attempt=2", parsed("logs", 42, job=1, attempt=2)),
+        ("42/jobs?job=lint%20(mypy)", parsed("jobs", 42, job="lint (mypy)")),
+        ("42/logs?attempt=latest", parsed("logs", 42, attempt=0)),
+        ("42/jobs/1?attempt=2", parsed("job", 42, job=1, attempt=2)),
+        ("latest/jobs/a%2Fb%20c", parsed("job", None, job="a/b c")),
+        ("by-number/7/attempts?job=all", parsed("attempts", 7, job="all")),
+        ("latest?branch=a%2Fb&wait=5", parsed("info", None, branch="a/b", wait=5)),
+        ("?status=failure&page=2&limit=5", parsed("runs", None, status="failure", page=2, limit=5)),
+        ("by-number/7", parsed("info", 7)),
+        ("7/artifacts", parsed("artifacts", 7)),
+        ("7/artifacts/", parsed("artifacts", 7)),
+        ("latest/artifacts/a%2Fb%20%C3%BC", parsed("artifact", None, artifact="a/b ü")),
+        ("by-number/7/artifacts/latest", parsed("artifact", 7, artifact="latest")),
+        ("7/summary?lines=0", parsed("summary", 7, lines=0)),
+        ("by-number/7/summary?token=x&access_token=y&sudo=z", parsed("summary", 7)),
     ],
 )
-def test_parse(target: str, query: Query) -> None:
-    assert parse("GET", f"{RUNS}/{target}") == query
+def test_parse(target: str, expected: ParsedRequest) -> None:
+    assert parse("GET", f"{RUNS}/{target}") == expected
 
 
 @pytest.mark.parametrize(
@@ -177,11 +184,11 @@ def test_the_list_is_ours_where_forgejo_has_none() -> None:
 
 
 def test_pages_of_the_extension_itself() -> None:
-    assert own_page("GET", "/api/v1/actions-extensions/") == ""
-    assert own_page("HEAD", "/api/v1//actions-extensions/a/b?x=y") == "a/b"
-    assert own_page("GET", f"{RUNS}/latest") is None
+    assert about_page("GET", "/api/v1/actions-extensions/") == ""
+    assert about_page("HEAD", "/api/v1//actions-extensions/a/b?x=y") == "a/b"
+    assert about_page("GET", f"{RUNS}/latest") is None
     with pytest.raises(MethodNotAllowed):
-        own_page("POST", "/api/v1/actions-extensions")
+        about_page("POST", "/api/v1/actions-extensions")
 
 
 def test_an_unknown_tail_is_a_404_that_lists_the_known() -> None:
@@ -203,10 +210,10 @@ def test_is_ours_never_raises(tail: str) -> None:
 def test_what_parses_is_safe_to_rebuild(owner: str, run: str, query: str) -> None:
     """Whatever comes, a parsed request holds nothing that could lead elsewhere."""
     try:
-        parsed = parse("GET", f"/api/v1/repos/{owner}/repo/actions/runs/{run}/logs?{query}")
+        _, found = parse("GET", f"/api/v1/repos/{owner}/repo/actions/runs/{run}/logs?{query}")
     except ApiError:
         return
-    assert parsed.repo.owner.isascii()
-    assert not set(parsed.repo.owner) & set("/\\?#%;@:\x00 ")
-    assert parsed.repo.owner not in (".", "..")
-    assert parsed.run is None or parsed.run >= 1
+    assert found.repo.owner.isascii()
+    assert not set(found.repo.owner) & set("/\\?#%;@:\x00 ")
+    assert found.repo.owner not in (".", "..")
+    assert found.run is None or found.run >= 1

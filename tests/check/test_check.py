@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from addon import ROOT
-from addon.check import machine, server
+from addon.check import machine, reach
 from addon.check.__main__ import findings
 from addon.check.finding import Finding, Level
 from tests.conftest import VERSIONS
@@ -194,10 +194,10 @@ def test_the_password_file(tmp_path: Path, mode: int | None, level: Level, said:
 def test_the_address_that_clients_use() -> None:
     """It is asked as clients ask; what answers there must be the extension."""
     with Double(version="v15") as double, start_proxy(double.url) as proxy:
-        assert server.address(proxy.url).level is Level.OK
-        assert server.running(("127.0.0.1", int(proxy.url.rpartition(":")[2]))).text.startswith("is running")
-        assert "not the extension" in server.address(double.url).text
-    assert "nothing listens there" in server.address("http://127.0.0.1:9").text
+        assert reach.address(proxy.url).level is Level.OK
+        assert reach.running(("127.0.0.1", int(proxy.url.rpartition(":")[2]))).text.startswith("is running")
+        assert "not the extension" in reach.address(double.url).text
+    assert "nothing listens there" in reach.address("http://127.0.0.1:9").text
 
 
 def test_the_command() -> None:

@@ -13,8 +13,8 @@ import requests
 from parsel import Selector
 
 from addon.errors import UpstreamUnexpected
-from addon.forgejo.pages import run_page
-from addon.forgejo.pages.run_list import run_list
+from addon.forgejo.parsers import api_objects, run_page, values
+from addon.forgejo.parsers.run_list import run_list
 from tests.compare_recordings.exchange import Exchange, set_cookies
 
 SERVER_ERA = 1_795_000_000  # some weeks after the runner's clock
@@ -166,7 +166,7 @@ def read(exchange: Exchange, body: str) -> Any:
     """What the product's parsers make of a body: the model without moments, a refusal's text, or None if not theirs."""
     path, _, _ = exchange.request["path"].partition("?")
     if exchange.status == 307:
-        return _comparable(run_page.run_link(exchange.headers["Location"].removeprefix("http://forgejo.test")))
+        return _comparable(values.run_link(exchange.headers["Location"].removeprefix("http://forgejo.test")))
     if exchange.status != 200 or body.endswith(CUT):
         return None
     try:
@@ -177,7 +177,7 @@ def read(exchange: Exchange, body: str) -> Any:
         if path.endswith("/actions") and not path.startswith("/api/"):
             return _comparable(run_list(body))
         if "/actions/runs" in path and body.startswith('{"workflow_runs"'):
-            return [_comparable(run_page.run_details(run)) for run in json.loads(body)["workflow_runs"]]
+            return [_comparable(api_objects.run_details(run)) for run in json.loads(body)["workflow_runs"]]
         if path.endswith("/artifacts"):
             return _comparable(run_page.artifact_list(json.loads(body)))
     except UpstreamUnexpected as refusal:
@@ -188,7 +188,7 @@ def read(exchange: Exchange, body: str) -> Any:
 def _run(path: str, page: run_page.RunPage) -> Any:
     if page.view is None:
         return page
-    link, job = run_page.run_link(path), re.search(r"/jobs/(\d+)", path)
+    link, job = values.run_link(path), re.search(r"/jobs/(\d+)", path)
     return run_page.run(link.repo, link.number, int(job[1]) if job else 0, page, page.view)
 
 

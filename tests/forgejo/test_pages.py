@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from addon.errors import UpstreamUnexpected
-from addon.forgejo.pages import run_page
-from addon.forgejo.pages.run_list import run_list
+from addon.forgejo.parsers import run_page, values
+from addon.forgejo.parsers.run_list import run_list
 from addon.model import Repo, Status
 
 REPO = Repo("org", "repo")
@@ -21,27 +21,27 @@ REPO = Repo("org", "repo")
      ("", None), ("soon", None), ("1m-3s", None)],
 )  # fmt: skip
 def test_duration(text: str, seconds: float | None) -> None:
-    assert run_page.duration(text) == seconds
+    assert values.duration(text) == seconds
 
 
 def test_the_epoch_is_no_time() -> None:
-    assert run_page.time("1970-01-01T00:00:00Z") is None
-    assert run_page.time("0001-01-01T00:00:00Z") is None
-    assert run_page.time("-") is None
-    moment = run_page.time("2026-11-01T12:00:00+02:00")
+    assert values.time("1970-01-01T00:00:00Z") is None
+    assert values.time("0001-01-01T00:00:00Z") is None
+    assert values.time("-") is None
+    moment = values.time("2026-11-01T12:00:00+02:00")
     assert moment is not None and moment.isoformat() == "2026-11-01T10:00:00+00:00"
 
 
 def test_a_status_of_a_later_version_is_unknown() -> None:
-    assert run_page.status("paused") is Status.UNKNOWN
-    assert run_page.status("success") is Status.SUCCESS
+    assert values.status("paused") is Status.UNKNOWN
+    assert values.status("success") is Status.SUCCESS
 
 
 def test_run_link_takes_sub_path_and_attempt() -> None:
-    link = run_page.run_link("/sub/org/repo/actions/runs/12/jobs/3/attempt/2")
+    link = values.run_link("/sub/org/repo/actions/runs/12/jobs/3/attempt/2")
     assert (link.sub_path, link.repo, link.number, link.attempt) == ("/sub", REPO, 12, 2)
     with pytest.raises(UpstreamUnexpected):
-        run_page.run_link("/user/login")
+        values.run_link("/user/login")
 
 
 def view(**changes: Any) -> dict[str, Any]:

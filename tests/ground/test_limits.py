@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from addon.errors import Busy
-from addon.limits import Gate
+from addon.limits import Limiter
 from tests.conftest import VERSIONS
 from tests.double import Double, Fault, JobSpec
 from tests.support.proxy import Proxy, start_proxy
@@ -22,25 +22,25 @@ LOG_BYTES = 64 << 20
 THREADS = 4
 
 
-def test_a_gate_refuses_who_waited_in_vain() -> None:
-    gate = Gate("things", 2, patience=0.01)
-    with gate.take(), gate.take() as second:
+def test_a_limiter_refuses_who_waited_in_vain() -> None:
+    limiter = Limiter("things", 2, patience=0.01)
+    with limiter.acquire(), limiter.acquire() as second:
         with pytest.raises(Busy, match="too many things") as caught:
-            gate.take()
+            limiter.acquire()
         assert int(caught.value.headers["Retry-After"]) > 0
-        second.free()
-        second.free()  # gives back no more than one place
-        with gate.take(), pytest.raises(Busy):
-            gate.take()
+        second.release()
+        second.release()  # gives back no more than one place
+        with limiter.acquire(), pytest.raises(Busy):
+            limiter.acquire()
 
 
-def test_a_freed_place_goes_to_who_waits() -> None:
-    gate = Gate("things", 1, patience=10)
-    place = gate.take()
+def test_a_released_slot_goes_to_who_waits() -> None:
+    limiter = Limiter("things", 1, patience=10)
+    slot = limiter.acquire()
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(gate.take)
-        place.free()
-        waiting.result().free()
+        waiting = pool.submit(limiter.acquire)
+        slot.release()
+        waiting.result().release()
 
 
 @contextmanager

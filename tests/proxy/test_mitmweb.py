@@ -13,6 +13,7 @@ import pytest
 import requests
 from mitmproxy.test import tflow, tutils
 
+from addon.internal_headers import TRACE_HEADER
 from addon.proxy import mitmweb
 from tests.double import Double
 from tests.support.proxy import Proxy, start_proxy
@@ -73,7 +74,7 @@ def test_an_extension_request(web: Web) -> None:
     headers = {"Host": "forge.example:8443", "X-Forwarded-Proto": "https"}
     answer = requests.get(web.proxy.url + path, headers=headers, timeout=20)
     assert answer.status_code == 200
-    assert mitmweb.TRACE_HEADER not in answer.headers
+    assert TRACE_HEADER not in answer.headers
     flow = web.newest()
     request = flow["request"]
     assert (request["scheme"], request["host"], request["pretty_host"], request["port"]) == (
@@ -116,11 +117,11 @@ def test_a_log_is_not_kept_and_a_head_has_no_body(web: Web) -> None:
 
 def test_an_ordinary_request(web: Web) -> None:
     """Nothing of it is changed, or asked for."""
-    answer = web.ask("GET", "/api/v1/version", **{mitmweb.TRACE_HEADER: "wanted"})
+    answer = web.ask("GET", "/api/v1/version", **{TRACE_HEADER: "wanted"})
     flow = web.newest()
-    assert (flow["marked"], flow["comment"]) == ("", "") and mitmweb.TRACE_HEADER not in answer.headers
+    assert (flow["marked"], flow["comment"]) == ("", "") and TRACE_HEADER not in answer.headers
     assert flow["request"]["port"] == int(web.double.url.rpartition(":")[2])
-    assert web.double.requests[-1].headers[mitmweb.TRACE_HEADER] == "wanted"
+    assert web.double.requests[-1].headers[TRACE_HEADER] == "wanted"
 
 
 def test_the_oldest_go(web: Web) -> None:
@@ -157,9 +158,9 @@ def test_without_mitmweb_nothing_is_asked_for(web: Web) -> None:
     """Not even when a client asks: what Forgejo was asked is none of its business."""
     admin = web.double.world.admin
     with start_proxy(web.double.url, (admin.name, admin.password)) as proxy:
-        headers = {"Authorization": f"token {web.demo.reader}", mitmweb.TRACE_HEADER: "wanted"}
+        headers = {"Authorization": f"token {web.demo.reader}", TRACE_HEADER: "wanted"}
         answer = requests.get(f"{proxy.url}{web.demo.base}/by-number/2", headers=headers, timeout=20)
-        assert answer.status_code == 200 and mitmweb.TRACE_HEADER not in answer.headers
+        assert answer.status_code == 200 and TRACE_HEADER not in answer.headers
 
 
 @pytest.mark.parametrize(

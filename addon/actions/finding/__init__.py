@@ -1,0 +1,1 @@
+"""Which run and which job a request is about."""

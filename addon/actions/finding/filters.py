@@ -1,4 +1,4 @@
-"""What selects a run beside its number, and whether a run has it."""
+"""The filters that select a run, and whether a run matches them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
-from addon.api.parameters import COMPLETED, Parameters
-from addon.forgejo.pages.run_list import Row
-from addon.forgejo.runs_api import ListedRun, hook_events
+from addon.actions.query import COMPLETED, Parameters
+from addon.forgejo.parsers.api_objects import ListedRun
+from addon.forgejo.runs_api import hook_events
 from addon.forgejo.web_ui import ListQuery
-from addon.model import Run, Status
+from addon.model import Run, RunRow, Status
 
 WHOLE_SHAS = (40, 64)
 DONE = tuple(status for status in Status if status.done)
 
 
-class _Seen(Protocol):
-    """A run as any source shows it."""
+class _HasOrigin(Protocol):
+    """The fields of a run that every source has."""
 
     @property
     def head_branch(self) -> str | None: ...
@@ -29,7 +29,10 @@ class _Seen(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Each None takes any. `status` is a word of Status or `completed`, `head_sha` a hash or its first digits."""
+    """The filters of a request; None matches any run.
+
+    `status` is a name in Status or COMPLETED, `head_sha` a hash or its first digits.
+    """
 
     workflow_id: str | None = None
     branch: str | None = None
@@ -40,29 +43,29 @@ class Filters:
 
     @classmethod
     def of(cls, given: Parameters) -> Filters:
-        """Those of a request."""
+        """The filters of a request."""
         return cls(**{each.name: getattr(given, each.name) for each in fields(cls)})
 
     def __bool__(self) -> bool:
         return self != Filters()
 
     def __str__(self) -> str:
-        """As in a query, for messages."""
+        """The filters as in a query, for messages."""
         values = ((each.name, getattr(self, each.name)) for each in fields(self))
         return ", ".join(f"{name}={value}" for name, value in values if value is not None)
 
     @property
     def whole_sha(self) -> bool:
-        """Whether `head_sha` is a whole hash, which Forgejo's API can look for."""
+        """Whether `head_sha` is a complete hash, which Forgejo's API can filter by."""
         return self.head_sha is not None and len(self.head_sha) in WHOLE_SHAS
 
     @property
-    def lasting(self) -> bool:
-        """Whether a run that doesn't fit never will: its status changes, and its event may become known."""
+    def permanent(self) -> bool:
+        """Whether a run that does not match now never will. A status changes, and an event may become known later."""
         return self.status is None and self.event is None
 
-    def misfit(self, run: Run) -> str | None:
-        """Why a run is not selected, event aside, as the end of a sentence; None if it is."""
+    def mismatch(self, run: Run) -> str | None:
+        """Why a run does not match, as the end of a sentence; None if it does. The event is not checked here."""
         if self.workflow_id not in (None, run.workflow_id):
             return f"is of workflow {run.workflow_id}, not of {self.workflow_id}"
         if self.status == COMPLETED and not run.done:
@@ -71,16 +74,16 @@ class Filters:
             return f"has status {run.status}, not {self.status}"
         return self._other_origin(run)
 
-    def fits_row(self, row: Row, actor_is_known: bool) -> bool:
-        """Whether a row that the list page was asked for by `list_query` may be a run that fits, event aside."""
+    def may_match_row(self, row: RunRow, actor_is_filtered: bool) -> bool:
+        """Whether a row of the list page that was filtered by `list_query` may match. The event is not checked here."""
         if self.status == COMPLETED and not row.status.done:
             return False
         if self.status == Status.UNKNOWN and row.status not in (Status.UNKNOWN, Status.FAILURE):
             return False
-        return self._other_origin(row, actor_is_known) is None
+        return self._other_origin(row, actor_is_filtered) is None
 
-    def fits_listed(self, run: ListedRun) -> bool:
-        """Whether a run of the API's list, whatever that was filtered by, fits."""
+    def matches_listed(self, run: ListedRun) -> bool:
+        """Whether a run of the API's list matches, whatever the list was filtered by."""
         statuses = self._statuses()
         return (
             self.workflow_id in (None, run.workflow_id)
@@ -90,17 +93,17 @@ class Filters:
         )
 
     def list_query(self, actor_id: int | None) -> ListQuery:
-        """What the list page filters by itself."""
+        """The filters that the list page can apply itself."""
         status = None if self.status in (None, COMPLETED, Status.UNKNOWN) else Status(str(self.status))
         return ListQuery(self.workflow_id, status, actor_id)
 
     @property
     def needs_rows(self) -> bool:
-        """Whether rows of the list page must be looked through, for it does not filter by all of these."""
+        """Whether rows of the list page have to be searched, because the page can't apply all filters."""
         return bool(self.branch or self.event or self.head_sha or self.status in (COMPLETED, Status.UNKNOWN))
 
     def api_query(self, ref: str | None = None) -> dict[str, str | Sequence[str]]:
-        """What the API filters by itself; versions that don't know a parameter ignore it."""
+        """The filters that the API can apply itself. A version that doesn't know a parameter ignores it."""
         query: dict[str, str | Sequence[str]] = {}
         if self.event is not None:
             query["event"] = hook_events(self.event)
@@ -115,7 +118,7 @@ class Filters:
         return query
 
     def refs(self) -> Sequence[str | None]:
-        """The git references that `branch` may stand for."""
+        """The git references that `branch` may mean; (None,) for any."""
         if self.branch is None:
             return (None,)
         if self.branch.startswith("#"):
@@ -127,11 +130,11 @@ class Filters:
             return ()
         return DONE if self.status == COMPLETED else (Status(self.status),)
 
-    def _other_origin(self, run: _Seen, actor_is_known: bool = False) -> str | None:
+    def _other_origin(self, run: _HasOrigin, actor_is_filtered: bool = False) -> str | None:
         if self.branch not in (None, run.head_branch):
             return f"is of {run.head_branch}, not of {self.branch}"
         if self.head_sha is not None and not (run.head_sha or "").startswith(self.head_sha):
             return f"is of commit {run.head_sha}, not of {self.head_sha}"
-        if self.actor is not None and not actor_is_known and self.actor.lower() != (run.actor or "").lower():
+        if self.actor is not None and not actor_is_filtered and self.actor.lower() != (run.actor or "").lower():
             return f"was started by {run.actor}, not by {self.actor}"
         return None

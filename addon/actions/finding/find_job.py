@@ -1,4 +1,4 @@
-"""Which job of a run is meant: by index or exact name."""
+"""Finds a job of a run by index or exact name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from addon.model import Job, Run
 
 
 def job_index(run: Run, job: int | str) -> int:
-    """The index of a job given by index or exact name. Raises NotFound, or BadRequest for an ambiguous name."""
+    """The index of a job that is named by index or exact name. Raises NotFound, or BadRequest for an ambiguous name."""
     if isinstance(job, int):
         if job >= len(run.jobs):
             raise NotFound(f"run {run.number} has no job {job}; it has {len(run.jobs)}, counted from 0")

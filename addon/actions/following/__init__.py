@@ -1,0 +1,1 @@
+"""Following logs while jobs run."""

@@ -1,4 +1,4 @@
-"""What is told of a job that is followed: its lines, its state and that of its steps, and its end."""
+"""The events of a followed log: lines, states, notes, and the end."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from addon.model import Status
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a follower is: the attempt and task, the byte, and the line's number from 0 if that is known."""
+class Cursor:
+    """A position in a job's log: attempt and task, byte, and the line's number from 0, None if it is unknown."""
 
     attempt: int = 0
     task: str = ""
     byte: int = 0
     line: int | None = 0
 
-    def behind(self, block: bytes) -> Place:
-        """The place after a block of lines."""
+    def advanced(self, block: bytes) -> Cursor:
+        """The position behind a block of lines."""
         line = None if self.line is None else self.line + block.count(b"\n")
         return replace(self, byte=self.byte + len(block), line=line)
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Whole lines of a log, and the place of the first."""
+    """Whole lines of a log, and the position of the first one."""
 
     data: bytes
-    start: Place
+    start: Cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +48,23 @@ class StatusChanged:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that a reader should know, such as that Forgejo does not answer at the moment."""
+    """A message to the reader, for example that Forgejo does not answer at the moment."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
-    """Nothing new."""
+class Heartbeat:
+    """There is nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Nothing more will come of this job. `reason` is done, step, rerun, expired, missing, access or stopping."""
+    """The end of a job's stream. `reason` is done, step, rerun, expired, missing, access or stopping."""
 
     reason: str
     status: Status
     text: str = ""
 
 
-Event = Lines | StepChanged | StatusChanged | Note | Beat | End
+Event = Lines | StepChanged | StatusChanged | Note | Heartbeat | End

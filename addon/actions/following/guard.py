@@ -1,4 +1,4 @@
-"""What watches over a stream that has no end of its own."""
+"""What ends a followed stream before its job ends: the client, lost access, a failing Forgejo, a stop of the proxy."""
 
 from __future__ import annotations
 
@@ -7,45 +7,49 @@ from collections.abc import Callable
 
 from addon.errors import ApiError, Forbidden, NotFound, Unauthorized
 
-# Seconds that Forgejo may be away before a stream is given up.
+# How many seconds Forgejo may fail before a stream ends.
 GIVE_UP = 60.0
 
 
 class Guard:
-    """What ends a stream before its job does: the client leaves, access ends, Forgejo stays away, the proxy stops."""
+    """Watches over one stream."""
 
     def __init__(
-        self, check: Callable[[], object], gone: Callable[[], bool], stopping: Callable[[], bool], recheck: float
+        self,
+        check_access: Callable[[], object],
+        is_disconnected: Callable[[], bool],
+        is_stopping: Callable[[], bool],
+        recheck: float,
     ) -> None:
-        """`check` asks for access anew, every `recheck` seconds, and raises what it is refused with."""
-        self.gone = gone
-        self.stopping = stopping
+        """`check_access` is called every `recheck` seconds and raises a refusal."""
+        self.is_disconnected = is_disconnected
+        self.is_stopping = is_stopping
         self.refused = False
-        self._check = check
+        self._check_access = check_access
         self._recheck = recheck
         self._checked_at = time.monotonic()
         self._failing_since: float | None = None
 
     def refusal(self) -> str | None:
-        """Why nothing more may be shown. Forgejo is asked when its last yes is old; raises while it can't be."""
+        """Forgejo's refusal, if access has ended. Raises other errors of the check."""
         if time.monotonic() - self._checked_at < self._recheck:
             return None
         try:
-            self._check()
+            self._check_access()
         except (Unauthorized, Forbidden, NotFound) as error:
             self.refused = True
             return error.message
         self._checked_at = time.monotonic()
         return None
 
-    def failed(self, error: ApiError) -> bool:
-        """Notes that Forgejo failed; whether it just began to. Raises the error when that has lasted too long."""
-        began = self._failing_since is None
+    def has_just_failed(self, error: ApiError) -> bool:
+        """Notes a failure of Forgejo. Returns whether it is the first one; raises it after GIVE_UP seconds."""
+        first = self._failing_since is None
         self._failing_since = self._failing_since or time.monotonic()
         if time.monotonic() - self._failing_since > GIVE_UP:
             raise error
-        return began
+        return first
 
-    def worked(self) -> None:
-        """Forgejo answers again."""
+    def has_worked(self) -> None:
+        """Notes that Forgejo answers again."""
         self._failing_since = None

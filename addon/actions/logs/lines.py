@@ -1,16 +1,16 @@
-"""A log as blocks of whole lines, and what can be done to them. Pure functions over iterators of bytes.
+"""A log as blocks of whole lines, and operations on them. Pure functions over iterators of bytes.
 
-A block ends with a line's end, but for the last one of a log that doesn't. Only one block is held at a time, so a log
-of any size takes the same memory.
+A block ends at a line's end; only a log's last block may not. Only one block is in memory at a time, whatever the
+size of the log is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-# Forgejo cuts a line at 64 KiB. What is longer than this without an end is passed on in pieces.
+# Forgejo cuts lines at 64 KiB. A line longer than this is passed on in pieces.
 MOST_CARRY = 1 << 20
 TIMESTAMP = re.compile(rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z ", re.MULTILINE)
 # Control sequences (colours, cursor), operating system commands (titles, links), and two-byte escapes.
@@ -25,13 +25,13 @@ class Range:
     count: int
 
     def last(self, lines: int) -> Range:
-        """The last so many lines of it."""
+        """The last `lines` lines of it."""
         kept = min(lines, self.count)
         return Range(self.first + self.count - kept, kept)
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Chunks cut anew, at line ends."""
+    """The chunks, cut at line ends instead."""
     carry = b""
     for chunk in chunks:
         end = chunk.rfind(b"\n") + 1
@@ -45,7 +45,7 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def select(whole: Iterable[bytes], ranges: Sequence[Range]) -> Iterator[bytes]:
-    """The lines of the ranges, which are in order and don't overlap. Nothing is read past the last one."""
+    """The lines of the ranges, which are in order and don't overlap. Nothing behind the last range is read."""
     left = [each for each in ranges if each.count]
     number = 0  # of the block's first line
     for block in whole:
@@ -64,7 +64,7 @@ def select(whole: Iterable[bytes], ranges: Sequence[Range]) -> Iterator[bytes]:
 
 
 def nth_line(block: bytes, number: int) -> int:
-    """Where the line of that number begins in a block, counted from 0."""
+    """The position of a line in a block, by its number from 0."""
     place = 0
     for _ in range(number):
         place = block.index(b"\n", place) + 1
@@ -72,7 +72,7 @@ def nth_line(block: bytes, number: int) -> int:
 
 
 def last_lines(block: bytes, count: int) -> tuple[int, int]:
-    """Where the last `count` lines of a block begin, and how many there are, if it has fewer."""
+    """The position of a block's last `count` lines, and their number, which is smaller if the block has fewer."""
     place, found = len(block), 0
     if block.endswith(b"\n"):
         place -= 1
@@ -90,12 +90,12 @@ def without_timestamps(whole: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def without_escapes(whole: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines without what a terminal takes for colours, titles or movements."""
+    """Lines without a terminal's control sequences: colours, titles, cursor movements."""
     return (ESCAPE.sub(b"", block) for block in whole)
 
 
-def ended(whole: Iterable[bytes]) -> Iterator[bytes]:
-    """The same, with a line end after the last line: something else follows."""
+def with_final_newline(whole: Iterable[bytes]) -> Iterator[bytes]:
+    """The blocks, with a line end after the last line, so that other text can follow."""
     last = b"\n"
     for block in whole:
         if block:
@@ -103,3 +103,20 @@ def ended(whole: Iterable[bytes]) -> Iterator[bytes]:
             last = block
     if not last.endswith(b"\n"):
         yield b"\n"
+
+
+def first_block_read(blocks: Iterator[bytes]) -> Generator[bytes, None, None]:
+    """The blocks, with the first one read now, so that an error at the start is raised before a response begins.
+
+    Close it to end the reading.
+    """
+    passing = _passing(blocks)
+    next(passing)
+    return passing
+
+
+def _passing(blocks: Iterator[bytes]) -> Generator[bytes, None, None]:
+    first = next(blocks, b"")
+    yield b""
+    yield first
+    yield from blocks

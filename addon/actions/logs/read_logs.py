@@ -1,64 +1,66 @@
-"""The use cases of logs: one job's as Forgejo has it, a part of it, or several jobs'. (Following: `followservice`.)"""
+"""The use cases of logs: one job's whole log, a part of it, or several jobs' logs."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from addon import trace
-from addon.actions.logs.reader import LogReader, Options
-from addon.api.parameters import ALL, FAILED
-from addon.api.routes import Query
-from addon.api.text import bundle
-from addon.api.text.bundle import JobLog
+from addon.actions.finding.run_finder import RunFinder
+from addon.actions.logs.lines import first_block_read
+from addon.actions.logs.reader import LogOptions, LogReader
+from addon.actions.query import ALL, FAILED, Query
 from addon.caller import Caller
 from addon.errors import ApiError, Gone, NotFound
 from addon.forgejo.job_logs import JobLogs, Log, not_started
-from addon.forgejo.web_ui import Forgejo, check_attempt
-from addon.model import Run
-
-if TYPE_CHECKING:
-    from addon.actions.service import Service, Timings
+from addon.forgejo.web_ui import WebUi, check_attempt
+from addon.model import Job, Run, Status
 
 SIDE_BY_SIDE = 4
 
 
-class LogService:
-    """What callers can ask of logs."""
+@dataclass(frozen=True, slots=True)
+class JobLog:
+    """One of several jobs' logs. `missing` says why there is none; `attempt` is None before v13."""
 
-    def __init__(self, service: Service, forgejo: Forgejo, logs: JobLogs) -> None:
-        self._service = service
-        self._forgejo = forgejo
-        self._logs = logs
-        self.reader = LogReader(logs)
+    job: Job
+    job_count: int
+    attempt: int | None
+    blocks: Iterator[bytes]
+    missing: str | None = None
 
-    def whole(
-        self, query: Query, caller: Caller, timings: Timings, method: str, headers: Mapping[str, str]
-    ) -> tuple[Run, Log]:
-        """One job's log; the run tells job and attempt. `headers` may hold Range."""
-        run = self._service.job_of(query, caller, timings)
-        with timings.part("forgejo"):
-            return run, self._logs.open(started(run), method, headers)
 
-    def part(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, Iterator[bytes]]:
-        """Some lines of one job's log; the first are read."""
-        run = self._service.job_of(query, caller, timings)
-        with timings.part("forgejo"):
-            return run, begun(self.reader.read(started(run), Options.of(query)))
+class ReadLogs:
+    """Reads logs."""
 
-    def several(self, query: Query, caller: Caller, timings: Timings) -> tuple[Run, Iterator[JobLog]]:
-        """The logs of all, the failed, or one of the run's jobs, each to be read before the next."""
-        options = Options.of(query)
+    def __init__(self, finder: RunFinder, web_ui: WebUi, logs: JobLogs) -> None:
+        self._finder, self._web_ui, self._logs = finder, web_ui, logs
+        self._reader = LogReader(logs)
+
+    def whole(self, query: Query, caller: Caller, method: str, headers: Mapping[str, str]) -> tuple[Run, Log]:
+        """One job's log, unchanged. The run shows job and attempt. `headers` may have Range."""
+        run = self._finder.job_to_read(query, caller)
+        with trace.timed("forgejo"):
+            return run, self._logs.open(_started(run), method, headers)
+
+    def part(self, query: Query, caller: Caller) -> tuple[Run, Iterator[bytes]]:
+        """Some lines of one job's log. The first block has been read."""
+        run = self._finder.job_to_read(query, caller)
+        with trace.timed("forgejo"):
+            return run, first_block_read(self._reader.read(_started(run), LogOptions.of(query)))
+
+    def several(self, query: Query, caller: Caller) -> tuple[Run, Iterator[JobLog]]:
+        """The logs of all, the failed, or one of the run's jobs. Read each log before the next one."""
+        options = LogOptions.of(query)
         if query.job not in (ALL, FAILED):
-            run = self._service.job_of(query, caller, timings)
+            run = self._finder.job_to_read(query, caller)
             return run, iter((self._log_of(run, options),))
-        run = self._service.run_of(query, caller, timings)
-        chosen = bundle.indexes(run, query.job == FAILED)
-        return run, self._each(run, chosen, query.attempt, options)
+        run = self._finder.to_read(query, caller)
+        return run, self._each(run, chosen_jobs(run, query.job == FAILED), query.attempt, options)
 
-    def _each(self, run: Run, chosen: list[int], attempt: int | None, options: Options) -> Iterator[JobLog]:
+    def _each(self, run: Run, chosen: list[int], attempt: int | None, options: LogOptions) -> Iterator[JobLog]:
         with trace.pool(SIDE_BY_SIDE) as pool:
-            pages = [pool.submit(self._forgejo.run, run.repo, run.number, index) for index in chosen]
+            pages = [pool.submit(self._web_ui.run, run.repo, run.number, index) for index in chosen]
             try:
                 for page in pages:
                     yield self._at_attempt(page.result(), attempt, options)
@@ -66,46 +68,36 @@ class LogService:
                 for page in pages:
                     page.cancel()
 
-    def _at_attempt(self, run: Run, attempt: int | None, options: Options) -> JobLog:
-        """The job in detail, at an attempt that it may not have had."""
+    def _at_attempt(self, run: Run, attempt: int | None, options: LogOptions) -> JobLog:
+        """The log of an attempt, which the job may not have."""
         try:
             if attempt:
                 check_attempt(run.detail, attempt)
-                run = self._forgejo.run(run.repo, run.number, run.detail.index, attempt)
+                run = self._web_ui.run(run.repo, run.number, run.detail.index, attempt)
         except NotFound as error:
             return _missing(run, error)
         return self._log_of(run, options)
 
-    def _log_of(self, run: Run, options: Options) -> JobLog:
-        """That a job has no log is no error among others that have."""
+    def _log_of(self, run: Run, options: LogOptions) -> JobLog:
+        """The log, or why there is none: among several logs that is no error."""
         try:
-            blocks = begun(self.reader.read(started(run), options))
+            blocks = first_block_read(self._reader.read(_started(run), options))
         except (NotFound, Gone) as error:
             return _missing(run, error)
         return JobLog(run.jobs[run.detail.index], len(run.jobs), run.detail.attempt, blocks)
+
+
+def chosen_jobs(run: Run, failed: bool) -> list[int]:
+    """The indexes of all jobs, or of the failed ones."""
+    return [job.index for job in run.jobs if not failed or job.status is Status.FAILURE]
 
 
 def _missing(run: Run, error: ApiError) -> JobLog:
     return JobLog(run.jobs[run.detail.index], len(run.jobs), run.detail.attempt, iter(()), error.message)
 
 
-def begun(blocks: Iterator[bytes]) -> Generator[bytes, None, None]:
-    """The same, with the first block read now: what fails at once is an error, not the beginning of a log. It must be
-    closed, which ends the reading."""
-    passing = _passing(blocks)
-    next(passing)
-    return passing
-
-
-def _passing(blocks: Iterator[bytes]) -> Generator[bytes, None, None]:
-    first = next(blocks, b"")
-    yield b""
-    yield first
-    yield from blocks
-
-
-def started(run: Run) -> Run:
-    """Raises NotFound while the job waits for a runner: it has no log to be asked for."""
+def _started(run: Run) -> Run:
+    """Raises NotFound while the job waits for a runner: then it has no log."""
     if not run.detail.started and not run.jobs[run.detail.index].status.done:
         raise not_started(run)
     return run

@@ -1,6 +1,6 @@
-"""A job's log, or the part of it that was asked for: some steps, the last lines, without times or colours.
+"""Reads a job's log or a part of it: some steps, the last lines, without times or colours.
 
-Read from Forgejo as it is passed on, in whole lines and constant memory.
+The log is read from Forgejo while it is passed on, in blocks of whole lines and constant memory.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 
 from addon.actions.logs import lines
 from addon.actions.logs.lines import Range
-from addon.api.parameters import Parameters
+from addon.actions.query import Parameters
 from addon.errors import NotFound, UpstreamUnexpected
 from addon.forgejo.job_logs import JobLogs
 from addon.model import Run
 
-# Bytes read at a time from the end of a log when its last lines are looked for, growing up to the second.
+# How many bytes are read from a log's end to find its last lines: the first size, doubled up to the second.
 FIRST_WINDOW, LAST_WINDOW = 128 * 1024, 1 << 20
-# Forgejo names a log's file after the workflow, the job and the task, which is one attempt of the job.
+# Forgejo names a log's file after the workflow, the job and the task (one attempt of the job).
 TASK = re.compile(r'filename="[^"]*-([0-9]+)\.log"')
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(-?\d+)/(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What to give of a log. `step` counts from 1; `failed` are all steps that failed."""
+class LogOptions:
+    """Which lines of a log are wanted, and how. `step` counts from 1; `failed` means all failed steps."""
 
     step: int | None = None
     failed: bool = False
@@ -35,22 +35,22 @@ class Options:
     ansi: bool = True
 
     @classmethod
-    def of(cls, query: Parameters) -> Options:
-        """Those of a request."""
+    def of(cls, query: Parameters) -> LogOptions:
+        """The options of a request."""
         return cls(query.step, query.failed_steps, query.tail, query.timestamps, query.ansi)
 
     @property
     def whole(self) -> bool:
-        """Whether Forgejo's bytes are given as they are."""
-        return self == Options()
+        """Whether the log is wanted unchanged."""
+        return self == LogOptions()
 
     @property
     def by_step(self) -> bool:
-        """Whether only some steps are given."""
+        """Whether only some steps are wanted."""
         return self.step is not None or self.failed
 
-    def shown(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        """The lines without what isn't wanted in them."""
+    def applied(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The lines without times and control sequences, if they are not wanted."""
         if not self.timestamps:
             blocks = lines.without_timestamps(blocks)
         if not self.ansi:
@@ -59,7 +59,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LogPart:
     """Bytes of a log from `start` on, and the log's size. `task` is Forgejo's id of the attempt, or empty."""
 
     data: bytes
@@ -69,21 +69,20 @@ class Part:
 
 
 class LogReader:
-    """Reads logs of jobs that a run shows in detail."""
+    """Reads the log of the job that a run shows in detail."""
 
     def __init__(self, logs: JobLogs) -> None:
         self._logs = logs
 
-    def read(self, run: Run, options: Options) -> Iterator[bytes]:
-        """Blocks of whole lines. Raises, when the first is asked for, what `JobLogs.open` does; NotFound for a step
-        that the job does not have."""
-        return options.shown(self._chosen(run, options))
+    def read(self, run: Run, options: LogOptions) -> Iterator[bytes]:
+        """Blocks of whole lines. The first one raises like `JobLogs.open`, and NotFound for a missing step."""
+        return options.applied(self._chosen(run, options))
 
-    def part(self, run: Run, start: int, stop: int) -> Part:
+    def part(self, run: Run, start: int, stop: int) -> LogPart:
         """The log's bytes from `start` to before `stop`, less if it ends sooner; no more than some megabytes."""
         return self._part(run, start, f"bytes={start}-{stop - 1}")
 
-    def end(self, run: Run, size: int) -> Part:
+    def end(self, run: Run, size: int) -> LogPart:
         """The log's last bytes."""
         return self._part(run, 0, f"bytes=-{size}")
 
@@ -115,17 +114,17 @@ class LogReader:
             data = part.data + rest
             begin = part.start
             place, found = lines.last_lines(data, count)
-            part = Part(data, begin, size)
+            part = LogPart(data, begin, size)
         return begin + place, size
 
-    def ranges(self, run: Run, options: Options) -> tuple[Range, ...]:
+    def ranges(self, run: Run, options: LogOptions) -> tuple[Range, ...]:
         """The lines of the steps that are wanted; none when no step of a failed job failed."""
         chosen = _steps(run, options)
         lengths = self._logs.step_lengths(run)
         ranges = (Range(sum(lengths[:step]), lengths[step]) for step in chosen)
         return tuple(each if options.tail is None else each.last(options.tail) for each in ranges)
 
-    def _chosen(self, run: Run, options: Options) -> Iterator[bytes]:
+    def _chosen(self, run: Run, options: LogOptions) -> Iterator[bytes]:
         ranges = self.ranges(run, options) if options.by_step else ()
         if ranges or options.step is not None:
             with closing(self.stream(run)) as whole:
@@ -135,24 +134,24 @@ class LogReader:
         else:
             yield from self.stream(run)
 
-    def _part(self, run: Run, start: int, wanted: str) -> Part:
+    def _part(self, run: Run, start: int, wanted: str) -> LogPart:
         log = self._logs.open(run, headers={"Range": wanted})
         found = TASK.search(log.headers.get("content-disposition", ""))
         task = found[1] if found else ""
         if log.body is None:
-            return Part(b"", start, _size(log.headers, start), task)
+            return LogPart(b"", start, _size(log.headers, start), task)
         with closing(log.body):
             if log.status == 206:
                 match = CONTENT_RANGE.fullmatch(log.headers.get("content-range", ""))
                 if match is None:
                     raise UpstreamUnexpected("Forgejo sends a part of a log and doesn't say which")
-                return Part(b"".join(log.body), int(match[1]), int(match[3]), task)
+                return LogPart(b"".join(log.body), int(match[1]), int(match[3]), task)
             if log.headers.get("content-length") == "0":  # of an empty log no part is sent
-                return Part(b"", 0, 0, task)
+                return LogPart(b"", 0, 0, task)
         raise UpstreamUnexpected("Forgejo sends a whole log where a part of it was asked for")
 
 
-def _steps(run: Run, options: Options) -> list[int]:
+def _steps(run: Run, options: LogOptions) -> list[int]:
     """The wanted steps' places, from 0."""
     steps = run.detail.steps
     if options.step is None:

@@ -1,6 +1,7 @@
-"""Whether the extension can work: Forgejo answers, and the administrator's session can be had.
+"""The health check: Forgejo answers, and the administrator's session works.
 
-Anybody may ask, so it is looked at seldom, by one at a time, and only yes or no is told. Why not is in the log.
+Anybody may ask. So the check is made at most every few seconds, by one request for all, and the response is only yes
+or no. The reason for a no is in the log.
 """
 
 from __future__ import annotations
@@ -10,57 +11,47 @@ import threading
 import time
 from collections.abc import Callable
 
-from addon.errors import ApiError, UpstreamUnexpected
-from addon.forgejo.admin.session import AdminSession
-from addon.forgejo.transport import Transport
+from addon.errors import ApiError
 from addon.limits import PATIENCE
 
 log = logging.getLogger("addon")
 
-# How long an answer holds, in seconds.
-HOLDS = 5.0
-PATH = "/api/healthz"
+# For how many seconds a result is valid.
+VALID_FOR = 5.0
 
 
 class Health:
-    """The last answer, and when it is time for another."""
+    """The last result, and when it expires."""
 
-    def __init__(self, look: Callable[[], None]) -> None:
-        """`look` raises ApiError when something is wrong."""
-        self._look = look
-        self._looking = threading.Lock()
-        self._fine: bool | None = None
-        self._until = 0.0
+    def __init__(self, check: Callable[[], None]) -> None:
+        """`check` raises ApiError if something is wrong."""
+        self._check = check
+        self._checking = threading.Lock()
+        self._healthy: bool | None = None
+        self._valid_until = 0.0
 
-    def fine(self) -> bool:
-        """Yes or no, at most so old as it holds, or as a look that is under way takes."""
-        if time.monotonic() >= self._until:
-            # Where there is no answer yet, all wait for the first; later nobody waits for another's look.
-            if not self._looking.acquire(timeout=PATIENCE if self._fine is None else 0):
-                return self._fine or False
+    def is_healthy(self) -> bool:
+        """Whether all is well, by a check that is a few seconds old at most."""
+        if time.monotonic() >= self._valid_until:
+            # All requests wait for the first result. Later, nobody waits for another request's check.
+            if not self._checking.acquire(timeout=PATIENCE if self._healthy is None else 0):
+                return self._healthy or False
             try:
-                if time.monotonic() >= self._until:
+                if time.monotonic() >= self._valid_until:
                     self._renew()
             finally:
-                self._looking.release()
-        return self._fine or False
+                self._checking.release()
+        return self._healthy or False
 
     def _renew(self) -> None:
-        before = self._fine
+        before = self._healthy
         try:
-            self._look()
-            self._fine = True
+            self._check()
+            self._healthy = True
         except ApiError as error:
-            self._fine = False
+            self._healthy = False
             if before is not False:
                 log.error("health: %s", error.message)
-        if self._fine and before is False:
+        if self._healthy and before is False:
             log.warning("health: fine again")
-        self._until = time.monotonic() + HOLDS
-
-
-def look(callers: Transport, session: AdminSession) -> None:
-    """One look at both. Raises ApiError."""
-    if (status := callers.request("GET", PATH).status) != 200:
-        raise UpstreamUnexpected(f"Forgejo answered {status} to GET {PATH}")
-    session.check()
+        self._valid_until = time.monotonic() + VALID_FOR

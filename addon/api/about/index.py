@@ -1,32 +1,31 @@
-"""What the extension's first page tells: which Forgejo this is, what can be had of it, and where to look next."""
+"""The index page: which Forgejo this is, what it can do, the options that matter to clients, and links."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from addon import __version__
-from addon.api.answers.render import Json
-from addon.api.routes import COLLISIONS_SINCE
-from addon.forgejo import upstream
+from addon.api.responses import Json
+from addon.forgejo import versions
 from addon.settings import Settings
 
-# The first major version that has it.
-SINCE = {
-    "run_ids": upstream.LISTS_RUNS_SINCE,
-    "events": 9,
-    "attempts": 13,
-    "artifact_ranges": 9,
-    "rerun_deletes_artifacts": 15,
-    "native_runs_list": upstream.LISTS_RUNS_SINCE,
-    "native_routes": COLLISIONS_SINCE,
+# Each capability, and the fact about versions that it states.
+CAPABILITIES = {
+    "run_ids": "run_ids",
+    "events": "events",
+    "attempts": "attempts",
+    "artifact_ranges": "artifact_ranges",
+    "rerun_deletes_artifacts": "rerun_deletes_artifacts",
+    "native_runs_list": "run_ids",
+    "native_routes": "native_routes",
 }
 
 
 def index(version: str | None, settings: Settings, base: str) -> Json:
-    """`version` is Forgejo's, None if it isn't known; `base` the scheme and host that the client used."""
-    major = upstream.major(version)
-    own = f"{base}/api/v1/actions-extensions"
-    capabilities: dict[str, Any] = {name: None if major is None else major >= since for name, since in SINCE.items()}
+    """`version` is Forgejo's, None if it is unknown. `base` is the scheme and host that the client used."""
+    major = versions.major(version)
+    about = f"{base}/api/v1/actions-extensions"
+    capabilities: dict[str, Any] = {name: versions.has(fact, major) for name, fact in CAPABILITIES.items()}
     return {
         "name": "forgejo-actions-proxy",
         "version": __version__,
@@ -40,10 +39,10 @@ def index(version: str | None, settings: Settings, base: str) -> Json:
             "swagger": settings.swagger,
         },
         "links": {
-            "docs": f"{own}/docs",
-            "openapi": f"{own}/openapi.json",
-            "health": f"{own}/health",
-            "metrics": f"{own}/metrics" if settings.metrics else None,
+            "docs": f"{about}/docs",
+            "openapi": f"{about}/openapi.json",
+            "health": f"{about}/health",
+            "metrics": f"{about}/metrics" if settings.metrics else None,
             "swagger": f"{base}/api/swagger",
         },
     }

@@ -1,4 +1,4 @@
-"""Counters in Prometheus' text format: of requests, and of questions to Forgejo. No label tells of a repository."""
+"""Metrics in Prometheus' text format: requests, and requests to Forgejo. No label names a repository."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from addon import __version__
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-# Seconds: a short answer, a log, a follower.
+# In seconds: for short responses, logs, followers.
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """What one application has counted since its start."""
+    """Counters since the application's start."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -43,28 +43,28 @@ class Metrics:
         )
         self._asked = Counter(
             "actions_extension_forgejo_requests",
-            "Questions to Forgejo: by the caller's credentials or by the session; status 0 is none.",
+            "Requests to Forgejo, with the caller's credentials or the session; status 0 means no response.",
             ["by", "status"],
             registry=registry,
         )
         self._asked_seconds = Histogram(
             "actions_extension_forgejo_request_seconds",
-            "Until the head of Forgejo's answer.",
+            "Until the head of Forgejo's response.",
             ["by"],
             buckets=BUCKETS,
             registry=registry,
         )
 
-    def answered(self, action: str, status: int, seconds: float) -> None:
-        """A request has been answered; `action` is one of the routes' or of the journal's words."""
+    def count_request(self, action: str, status: int, seconds: float) -> None:
+        """Counts an answered request; `action` is that of a route, or ABOUT or INVALID."""
         self._requests.labels(action, str(status)).inc()
         self._seconds.labels(action).observe(seconds)
 
-    def asked(self, by: str, status: int | None, seconds: float) -> None:
-        """Forgejo was asked."""
+    def count_exchange(self, by: str, status: int | None, seconds: float) -> None:
+        """Counts a request to Forgejo."""
         self._asked.labels(by, str(status or 0)).inc()
         self._asked_seconds.labels(by).observe(seconds)
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """All metrics, as Prometheus reads them."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""The API's description: `openapi.yaml`, read once, with what differs between proxies put in."""
+"""The API's description: `openapi.yaml`, with the values that differ between proxies filled in."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from addon import __version__
 
 Json = dict[str, Any]
 FILE = Path(__file__).with_name("openapi.yaml")
-# Operations under both kinds of paths; each has a name of its own.
+# An operation at two paths needs two names; the one at the longer path gets the suffix.
 BY_NUMBER, SUFFIX = "/runs/by-number/", "ByNumber"
 METHODS = ("get", "post")
 
 
 @functools.cache
 def document(max_wait: int) -> Json:
-    """The whole, whose largest `wait` is so many seconds. Path items are in their places. Not to be changed."""
-    found = copy.deepcopy(_read())  # what anchors share must not be changed together
+    """The whole document, for a proxy with this limit for `wait` in seconds. Callers must not change it."""
+    found = copy.deepcopy(_read())  # YAML anchors share objects that are changed separately
     items = found["components"].pop("pathItems")
     for path, item in found["paths"].items():
         if "$ref" in item:
@@ -35,12 +35,12 @@ def document(max_wait: int) -> Json:
 
 @functools.cache
 def as_json(max_wait: int) -> bytes:
-    """The same, to be sent."""
+    """The document as JSON."""
     return json.dumps(document(max_wait), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def resolved(whole: Mapping[str, Any], node: Json) -> Json:
-    """What a node stands for: itself, or what its `$ref` names within the document."""
+    """The node itself, or the node that its `$ref` names."""
     while "$ref" in node:
         found: Any = whole
         for part in node["$ref"].removeprefix("#/").split("/"):
@@ -50,8 +50,8 @@ def resolved(whole: Mapping[str, Any], node: Json) -> Json:
 
 
 def _read() -> Json:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is not in every build
-    found: Json = yaml.load(FILE.read_text(encoding="utf-8"), loader)  # noqa: S506  # it is a safe one
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # not every build has the fast one
+    found: Json = yaml.load(FILE.read_text(encoding="utf-8"), loader)  # noqa: S506  # both are safe loaders
     return found
 
 

@@ -1,4 +1,4 @@
-"""The extension's pages about itself, at /api/v1/actions-extensions/: they tell of no repository."""
+"""The extension's pages about itself, at /api/v1/actions-extensions/. They tell nothing about repositories."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from addon.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
-    """What these pages tell of. `metrics` is None when they are not to be shown; `version` asks Forgejo for its own,
-    with a caller's credentials, and is None where it doesn't tell."""
+class About:
+    """What the pages show. `metrics` is None if they are turned off.
+
+    `version` asks Forgejo for its version with a caller's credentials; it returns None if Forgejo does not tell.
+    """
 
     health: Health
     metrics: Metrics | None
@@ -27,40 +29,40 @@ class Inside:
     version: Callable[[Caller], str | None]
 
 
-def answer(name: str, inside: Inside, caller: Caller) -> Response:
-    """The page of this name, which is what follows `actions-extensions/`."""
+def page(name: str, about: About, caller: Caller) -> Response:
+    """The page with this name, which is the path after `actions-extensions/`."""
     if name not in PAGES:
         names = ", ".join(page or "(nothing)" for page in PAGES)
         raise NotFound(f"no such page of the extension; after actions-extensions/ comes one of: {names}")
-    return PAGES[name](inside, caller)
+    return PAGES[name](about, caller)
 
 
-def _index(inside: Inside, caller: Caller) -> Response:
-    return as_json(index.index(inside.version(caller), inside.settings, links().base))
+def _index(about: About, caller: Caller) -> Response:
+    return as_json(index.index(about.version(caller), about.settings, links().base))
 
 
-def _docs(inside: Inside, caller: Caller) -> Response:
-    page = reference.page(inside.settings.max_wait)
+def _docs(about: About, caller: Caller) -> Response:
+    page = reference.page(about.settings.max_wait)
     headers = {"Content-Security-Policy": page.policy, "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
     return Response(page.html, headers=headers, content_type="text/html; charset=utf-8")
 
 
-def _openapi(inside: Inside, caller: Caller) -> Response:
-    return Response(openapi.as_json(inside.settings.max_wait), content_type="application/json; charset=utf-8")
+def _openapi(about: About, caller: Caller) -> Response:
+    return Response(openapi.as_json(about.settings.max_wait), content_type="application/json; charset=utf-8")
 
 
-def _health(inside: Inside, caller: Caller) -> Response:
-    fine = inside.health.fine()
-    return as_json({"status": "ok" if fine else "failing"}, 200 if fine else 503)
+def _health(about: About, caller: Caller) -> Response:
+    healthy = about.health.is_healthy()
+    return as_json({"status": "ok" if healthy else "failing"}, 200 if healthy else 503)
 
 
-def _metrics(inside: Inside, caller: Caller) -> Response:
-    if inside.metrics is None:
+def _metrics(about: About, caller: Caller) -> Response:
+    if about.metrics is None:
         raise NotFound('metrics are turned off; write actions_metrics: "true" in mitm.yaml and restart the proxy')
-    return Response(inside.metrics.text(), content_type=MEDIA_TYPE)
+    return Response(about.metrics.text(), content_type=MEDIA_TYPE)
 
 
-PAGES: Mapping[str, Callable[[Inside, Caller], Response]] = {
+PAGES: Mapping[str, Callable[[About, Caller], Response]] = {
     "": _index,
     "docs": _docs,
     "openapi.json": _openapi,

@@ -1,4 +1,4 @@
-"""The API's description as a page to read: one piece of HTML that loads nothing and runs nothing."""
+"""The API's description as an HTML page. It loads nothing and has no scripts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CODE = re.compile("`([^`]+)`")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`html`, and the Content-Security-Policy that lets it have its own style and nothing else."""
+    """The page, and a Content-Security-Policy that allows only the page's own style."""
 
     html: str
     policy: str
@@ -32,7 +32,7 @@ class Page:
 
 @functools.cache
 def page(max_wait: int) -> Page:
-    """The page for a proxy whose largest `wait` is so many seconds."""
+    """The page for a proxy with this limit for `wait`, in seconds."""
     whole = document(max_wait)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"prose": _prose, "kind": _kind, "value": _value}
@@ -49,21 +49,22 @@ def page(max_wait: int) -> Page:
 
 
 def _sections(whole: Json) -> list[Json]:
-    """The operations by tag. One that is served at several paths is told of once."""
-    told: dict[str, Json] = {}
+    """The operations by tag. One with several paths is listed once."""
+    listed: dict[str, Json] = {}
     for path, item in whole["paths"].items():
         for method in METHODS:
             if method in item:
                 operation = _operation(whole, item, item[method]) | {"method": method.upper()}
                 name = item[method]["operationId"].removesuffix(SUFFIX)
-                told.setdefault(name, operation | {"id": name, "paths": []})["paths"].append(path)
+                listed.setdefault(name, operation | {"id": name, "paths": []})["paths"].append(path)
     return [
-        tag | {"operations": [each for each in told.values() if each["tags"] == [tag["name"]]]} for tag in whole["tags"]
+        tag | {"operations": [each for each in listed.values() if each["tags"] == [tag["name"]]]}
+        for tag in whole["tags"]
     ]
 
 
 def _operation(whole: Json, item: Json, operation: Json) -> Json:
-    """One operation with nothing left to be looked up."""
+    """One operation, with all references resolved."""
     given = [*item.get("parameters", ()), *operation.get("parameters", ())]
     answers = {status: resolved(whole, answer) for status, answer in sorted(operation["responses"].items())}
     return operation | {
@@ -74,7 +75,7 @@ def _operation(whole: Json, item: Json, operation: Json) -> Json:
 
 
 def _examples(whole: Json, answers: Json) -> Iterator[tuple[str, str, str]]:
-    """Status, media type and text of each example of a success."""
+    """Status, media type and text of each example of a successful response."""
     for status, answer in answers.items():
         for media_type, content in answer.get("content", {}).items() if status < "300" else ():
             for example in content.get("examples", {}).values():
@@ -83,13 +84,13 @@ def _examples(whole: Json, answers: Json) -> Iterator[tuple[str, str, str]]:
 
 
 def _prose(text: str) -> Markup:
-    """Paragraphs with `code`: all of Markdown that the description uses."""
+    """Paragraphs with inline code, which is all the Markdown that the description uses."""
     paragraphs = (CODE.sub(r"<code>\1</code>", str(escape(each))) for each in text.strip().split("\n\n"))
     return Markup("".join(f"<p>{each}</p>" for each in paragraphs))  # noqa: S704  # it is escaped
 
 
 def _kind(schema: Json) -> str:
-    """What a value is, in a few words. What a pattern says stands in the description."""
+    """A value's type in a few words. The description explains patterns."""
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
     if "anyOf" in schema:

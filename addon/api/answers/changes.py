@@ -1,4 +1,4 @@
-"""Reruns and cancels as answers: what was set in motion or stopped, and where to watch it."""
+"""Responses to reruns and cancels: what was started or stopped, and where to watch it."""
 
 from __future__ import annotations
 
@@ -6,53 +6,45 @@ import logging
 
 from flask import Response
 
-from addon.actions.changes import Cancel, Rerun
-from addon.actions.finding.find_job import job_index
-from addon.actions.service import Service, Timings
-from addon.api.answers.render import Json
+from addon.actions.cancel import Cancel, CancelRun
+from addon.actions.query import Query
+from addon.actions.rerun import Rerun, RerunRun
 from addon.api.links import Links
-from addon.api.parameters import ALL, FAILED
-from addon.api.responses import as_json, links
-from addon.api.routes import Query
+from addon.api.responses import Json, as_json, links
 from addon.caller import Caller
 from addon.model import Job, Run, Status
 
 log = logging.getLogger("addon")
 
 
-def rerun(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
-    """201 with what moves, and where to watch it; of a dry run 200 with what would be asked for."""
-    run = service.run_to_change(query, caller, timings)
-    job = None if query.job in (None, ALL) else FAILED if query.job == FAILED else job_index(run, query.job)
-    with timings.part("forgejo"):
-        done = service.changes.rerun(run, job, query.keep_artifacts is not None, query.dry_run)
-    urls = links()
+def rerun(use_case: RerunRun, query: Query, caller: Caller) -> Response:
+    """201 with the jobs that are rerun and a Location to watch; for a dry run 200."""
+    done = use_case.rerun(query, caller)
+    run, urls = done.before, links()
     if done.dry_run:
-        return as_json(_rerun(done, job, urls))
-    log.info("rerun of %s run %d, job %s", run.repo, run.number, "all" if job is None else job)
-    response = as_json(_rerun(done, job, urls), 201)
+        return as_json(_rerun(done, urls))
+    log.info("rerun of %s run %d, job %s", run.repo, run.number, "all" if done.job is None else done.job)
+    response = as_json(_rerun(done, urls), 201)
     response.headers["Location"] = urls.api(run)
     return response
 
 
-def cancel(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
-    """200 with the jobs that were stopped, or would be."""
-    run = service.run_to_change(query, caller, timings)
-    with timings.part("forgejo"):
-        done = service.changes.cancel(run, query.dry_run)
+def cancel(use_case: CancelRun, query: Query, caller: Caller) -> Response:
+    """200 with the jobs that were stopped, or that a dry run would stop."""
+    done = use_case.cancel(query, caller)
     if not done.dry_run:
-        log.info("cancel of %s run %d", run.repo, run.number)
+        log.info("cancel of %s run %d", done.before.repo, done.before.number)
     return as_json(_cancel(done, links()))
 
 
-def _rerun(done: Rerun, job: int | str | None, urls: Links) -> Json:
-    """`jobs` are those that move: asked for, or needing one that was. Of a dry run only the former are known."""
+def _rerun(done: Rerun, urls: Links) -> Json:
+    """`jobs` are all jobs that are rerun: those asked for and their dependents. A dry run knows only the former."""
     asked = {each.index for each in done.asked}
-    moving = [each for each in done.after.jobs if not each.status.done]
-    shown = list(done.asked) if done.dry_run else moving
+    started = [each for each in done.after.jobs if not each.status.done]
+    shown = list(done.asked) if done.dry_run else started
     return {
         **_state(done.after, done.dry_run, urls),
-        "job": job,
+        "job": done.job,
         "attempt": next((done.attempts[index] for index in sorted(done.attempts)), None),
         "jobs": [
             {
@@ -92,5 +84,5 @@ def _state(run: Run, dry_run: bool, urls: Links) -> Json:
 
 
 def _job(job: Job, before: Run) -> Json:
-    was = before.jobs[job.index].status if job.index < len(before.jobs) else None
-    return {"index": job.index, "id": job.id, "name": job.name, "status": job.status, "previous_status": was}
+    previous = before.jobs[job.index].status if job.index < len(before.jobs) else None
+    return {"index": job.index, "id": job.id, "name": job.name, "status": job.status, "previous_status": previous}

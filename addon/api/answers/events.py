@@ -1,4 +1,4 @@
-"""What a follower is sent: plain text, or server-sent events (https://html.spec.whatwg.org/#server-sent-events)."""
+"""A followed log as plain text, or as server-sent events (https://html.spec.whatwg.org/#server-sent-events)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from addon.actions.following.events import Beat, End, Event, Lines, Note, Place, StatusChanged, StepChanged
+from addon.actions.following.events import Cursor, End, Event, Heartbeat, Lines, Note, StatusChanged, StepChanged
 from addon.actions.following.follow_logs import Following
-from addon.actions.logs.reader import Options
+from addon.actions.logs.reader import LogOptions
 from addon.api.text.bundle import mark
 from addon.errors import BadRequest
 from addon.model import Status
 
-# Seconds of silence after which an event stream gets a comment, so that nobody in between closes it.
+# Seconds without an event after which a comment keeps the connection open.
 SILENCE = 15.0
-PLACE = re.compile(r"([0-9]{1,6}):([0-9]{1,9})-([0-9]{0,18})-([0-9]{1,15})-([0-9]{0,15})")
-# Of more jobs than these an event has no id: it would be longer than the line.
+CURSOR = re.compile(r"([0-9]{1,6}):([0-9]{1,9})-([0-9]{0,18})-([0-9]{1,15})-([0-9]{0,15})")
+# With more jobs than this, events have no id: it would be longer than the line.
 MOST_IN_ID = 20
 ENDINGS = {
     "rerun": "a rerun has begun",
@@ -29,17 +29,16 @@ ENDINGS = {
 }
 
 
-def as_text(following: Following, options: Options) -> Generator[bytes, None, None]:
-    """Log lines as they are. What else must be said stands on lines of its own; of several jobs, one comes before
-    each change to another."""
+def as_text(following: Following, options: LogOptions) -> Generator[bytes, None, None]:
+    """Log lines, and messages on lines of their own. With several jobs, a line before each change names the job."""
     shown: int | None = None
     for index, event in following.events:
         job = following.job(index)
         if isinstance(event, Lines):
-            if following.many and shown != index:
+            if following.several and shown != index:
                 yield (b"" if shown is None else b"\n") + mark(job, str(job.status), len(following.run.jobs))
             shown = index
-            yield from options.shown((event.data,))
+            yield from options.applied((event.data,))
         elif isinstance(event, Note):
             yield mark(job, event.text)
         elif isinstance(event, End) and (words := _ending(event)):
@@ -48,22 +47,22 @@ def as_text(following: Following, options: Options) -> Generator[bytes, None, No
             yield b""
 
 
-def as_event_stream(following: Following, options: Options) -> Generator[bytes, None, None]:
+def as_event_stream(following: Following, options: LogOptions) -> Generator[bytes, None, None]:
     """Events `line`, `step`, `status`, `note` and `end`, each with JSON as its data, of which `job` is the index.
 
-    The id of a line is the place after it, of every job so far: who comes back with it goes on there.
+    The id of a line has the positions behind it, for every job so far: a client that sends it back continues there.
     """
-    known = dict(following.places)
+    known = dict(following.cursors)
     sent_at = time.monotonic()
     reason = "done"
     for index, event in following.events:
         if isinstance(event, Lines):
-            data = b"".join(_line(index, line, known, options) for line in _places(event))
+            data = b"".join(_line(index, line, known, options) for line in _with_cursors(event))
         elif isinstance(event, End):
             reason = event.reason
             data = _event("note", {"job": index, "text": words}) if (words := _ending(event)) else b""
         else:
-            data = _told(index, event)
+            data = _other(index, event)
         if not data and time.monotonic() - sent_at > SILENCE:
             data = b": still here\n\n"
         if data:
@@ -72,65 +71,65 @@ def as_event_stream(following: Following, options: Options) -> Generator[bytes, 
     yield _event("end", {"reason": reason, "status": following.status})
 
 
-def resumed(header: str) -> dict[int, Place]:
-    """The places of a `Last-Event-ID`. Raises BadRequest."""
-    places = {}
+def resumed(header: str) -> dict[int, Cursor]:
+    """The positions in a Last-Event-ID header, by job. Raises BadRequest."""
+    cursors = {}
     for part in header.split(","):
-        match = PLACE.fullmatch(part.strip())
+        match = CURSOR.fullmatch(part.strip())
         if match is None:
             raise BadRequest("Last-Event-ID is not an id that this stream has sent")
         index, attempt, task, byte, line = match.groups()
-        places[int(index)] = Place(int(attempt), task, int(byte), int(line) if line else None)
-    return places
+        cursors[int(index)] = Cursor(int(attempt), task, int(byte), int(line) if line else None)
+    return cursors
 
 
 def _ending(end: End) -> str:
-    """What is said of an end; a job that is simply done needs no words, unless it was cancelled."""
+    """The text for an end. It is empty for a job that is done and was not cancelled."""
     if end.reason in ENDINGS:
         return f"{ENDINGS[end.reason]} ({end.text})" if end.text else ENDINGS[end.reason]
     return "cancelled" if end.status is Status.CANCELLED else ""
 
 
-def _places(event: Lines) -> Iterator[tuple[bytes, Place]]:
-    """Each line with the place after it."""
-    place = event.start
+def _with_cursors(event: Lines) -> Iterator[tuple[bytes, Cursor]]:
+    """Each line with the position behind it."""
+    cursor = event.start
     for text in event.data.removesuffix(b"\n").split(b"\n"):  # a progress bar's carriage returns are part of a line
         line = text + b"\n"
-        place = place.behind(line)
-        yield line, place
+        cursor = cursor.advanced(line)
+        yield line, cursor
 
 
-def _line(index: int, line: tuple[bytes, Place], known: dict[int, Place], options: Options) -> bytes:
-    data, place = line
-    known[index] = place
-    text = b"".join(options.shown((data,))).removesuffix(b"\n").decode("utf-8", "replace")
+def _line(index: int, line: tuple[bytes, Cursor], known: dict[int, Cursor], options: LogOptions) -> bytes:
+    data, cursor = line
+    known[index] = cursor
+    text = b"".join(options.applied((data,))).removesuffix(b"\n").decode("utf-8", "replace")
     value: dict[str, Any] = {"job": index, "text": text}
-    if place.line is not None:
-        value["number"] = place.line
+    if cursor.line is not None:
+        value["number"] = cursor.line
     return _event("line", value, _id(known))
 
 
-def _id(known: Mapping[int, Place]) -> str:
+def _id(known: Mapping[int, Cursor]) -> str:
     if len(known) > MOST_IN_ID:
         return ""
     return ",".join(
-        f"{index}:{place.attempt}-{place.task}-{place.byte}-{'' if place.line is None else place.line}"
-        for index, place in sorted(known.items())
+        f"{index}:{cursor.attempt}-{cursor.task}-{cursor.byte}-{'' if cursor.line is None else cursor.line}"
+        for index, cursor in sorted(known.items())
     )
 
 
-def _told(index: int, event: Event) -> bytes:
+def _other(index: int, event: Event) -> bytes:
     if isinstance(event, StepChanged):
         return _event("step", {"job": index, "number": event.number, "name": event.name, "status": event.status})
     if isinstance(event, StatusChanged):
         return _event("status", {"job": index, "status": event.status})
     if isinstance(event, Note):
         return _event("note", {"job": index, "text": event.text})
-    assert isinstance(event, Beat)  # noqa: S101
+    assert isinstance(event, Heartbeat)  # noqa: S101
     return b""
 
 
 def _event(name: str, data: Mapping[str, Any], identity: str = "") -> bytes:
-    """One event. JSON without line ends is one line of data, whatever a log holds."""
+    """One event. The JSON has no line ends, so it is one line of data."""
     head = f"id: {identity}\n" if identity else ""
     return f"event: {name}\n{head}data: {json.dumps(data)}\n\n".encode()

@@ -1,4 +1,4 @@
-"""Logs as answers: Forgejo's bytes with Range, or text made of them, or a zip."""
+"""Responses with logs: Forgejo's bytes with Range, a part of a log, several logs, a zip, or a followed log."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from flask import Response, request
 
-from addon.actions.logs.read_logs import begun
-from addon.actions.logs.reader import Options
-from addon.actions.service import Service, Timings
+from addon.actions.following.follow_logs import FollowLogs
+from addon.actions.logs.lines import first_block_read
+from addon.actions.logs.read_logs import ReadLogs
+from addon.actions.logs.reader import LogOptions
+from addon.actions.query import ALL, FAILED, Query
 from addon.api.answers import events
-from addon.api.parameters import ALL, FAILED
-from addon.api.responses import Prompt
-from addon.api.routes import Query
+from addon.api.responses import StreamingResponse, is_disconnected, range_header
 from addon.api.text import bundle
 from addon.caller import Caller
 from addon.errors import BadRequest
@@ -22,36 +22,36 @@ from addon.model import Run
 TEXT, ZIP, EVENTS = "text/plain", "application/zip", "text/event-stream"
 
 
-def logs(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
-    """What `logs` answers, by what is asked for."""
+def logs(use_case: ReadLogs, following: FollowLogs, query: Query, caller: Caller) -> Response:
+    """The logs that the parameters and the Accept header ask for."""
     if query.failed_steps and query.job is None:
         query = replace(query, job=FAILED)
     if query.failed_steps and query.step is not None:
         raise BadRequest("step and failed_steps exclude each other")
     if query.follow:
-        return _followed(service, query, caller, timings)
+        return _followed(following, query, caller)
     if _wants_zip(query):
-        return _zip(service, query, caller, timings)
+        return _zip(use_case, query, caller)
     if query.job in (ALL, FAILED):
-        run, found = service.logs.several(query, caller, timings)
-        return _made(run, bundle.as_text(found), _names(run))
-    if not Options.of(query).whole:
-        run, blocks = service.logs.part(query, caller, timings)
-        return _made(run, blocks, _names_of_job(run))
-    return _whole(service, query, caller, timings)
+        run, found = use_case.several(query, caller)
+        return _generated(run, bundle.as_text(found), _run_header(run))
+    if not LogOptions.of(query).whole:
+        run, blocks = use_case.part(query, caller)
+        return _generated(run, blocks, _job_headers(run))
+    return _whole(use_case, query, caller)
 
 
-def _whole(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
-    wanted = {"Range": request.headers["Range"]} if "Range" in request.headers else {}
-    run, found = service.logs.whole(query, caller, timings, request.method, wanted)
-    headers = {**found.headers, **_names_of_job(run)}
+def _whole(use_case: ReadLogs, query: Query, caller: Caller) -> Response:
+    run, found = use_case.whole(query, caller, request.method, range_header())
+    headers = {**found.headers, **_job_headers(run)}
     body = found.body
     if body is None or request.method == "HEAD":
         if body is not None:
             body.close()
         return Response(None, found.status, headers, content_type=f"{TEXT}; charset=utf-8")
     try:
-        response = Response(begun(iter(body)), found.status, headers, content_type=f"{TEXT}; charset=utf-8")
+        blocks = first_block_read(iter(body))
+        response = Response(blocks, found.status, headers, content_type=f"{TEXT}; charset=utf-8")
     except BaseException:
         body.close()
         raise
@@ -59,36 +59,35 @@ def _whole(service: Service, query: Query, caller: Caller, timings: Timings) -> 
     return response
 
 
-def _zip(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
-    run, found = service.logs.several(query if query.job is not None else replace(query, job=ALL), caller, timings)
+def _zip(use_case: ReadLogs, query: Query, caller: Caller) -> Response:
+    run, found = use_case.several(query if query.job is not None else replace(query, job=ALL), caller)
     name = f"{run.repo.name}-run-{run.number}-logs.zip"
-    headers = {**_names(run), "Content-Disposition": f'attachment; filename="{name}"'}
-    return _made(run, bundle.as_zip(found), headers, ZIP)
+    headers = {**_run_header(run), "Content-Disposition": f'attachment; filename="{name}"'}
+    return _generated(run, bundle.as_zip(found), headers, ZIP)
 
 
-def _made(run: Run, body: Iterator[bytes], headers: Mapping[str, str], media_type: str = TEXT) -> Response:
-    """A body that is made as it is sent, so its length isn't known and no part of it can be asked for."""
-    whole = begun(body if request.method != "HEAD" else iter(()))
+def _generated(run: Run, body: Iterator[bytes], headers: Mapping[str, str], media_type: str = TEXT) -> Response:
+    """A body that is generated while it is sent. Its length is unknown, and Range is not possible."""
+    blocks = first_block_read(body if request.method != "HEAD" else iter(()))
     content_type = f"{TEXT}; charset=utf-8" if media_type == TEXT else media_type
-    response = Response(whole, 200, {**headers, "Accept-Ranges": "none"}, content_type=content_type)
-    response.call_on_close(whole.close)
+    response = Response(blocks, 200, {**headers, "Accept-Ranges": "none"}, content_type=content_type)
+    response.call_on_close(blocks.close)
     return response
 
 
-def _followed(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
-    """A stream without an end of its own; a HEAD has none."""
+def _followed(following: FollowLogs, query: Query, caller: Caller) -> Response:
+    """A stream that lasts as long as the job. The response to HEAD has no body."""
     if query.format == "zip":
         raise BadRequest("a zip can't be followed; leave format or follow out")
     as_events = request.accept_mimetypes.best_match((TEXT, EVENTS), TEXT) == EVENTS
     last = request.headers.get("Last-Event-ID", "")
-    places = events.resumed(last) if last and query.job != FAILED else {}
-    gone = request.environ["waitress.client_disconnected"]
-    found = service.following.follow(query, caller, timings, places, gone)
-    options = Options.of(query)
+    cursors = events.resumed(last) if last and query.job != FAILED else {}
+    found = following.follow(query, caller, cursors, is_disconnected())
+    options = LogOptions.of(query)
     body = events.as_event_stream(found, options) if as_events else events.as_text(found, options)
-    headers = _names(found.run) if found.many else _names_of_job(found.run)
+    headers = _run_header(found.run) if found.several else _job_headers(found.run)
     media_type = EVENTS if as_events else f"{TEXT}; charset=utf-8"
-    response = Prompt(body if request.method != "HEAD" else None, 200, headers, content_type=media_type)
+    response = StreamingResponse(body if request.method != "HEAD" else None, 200, headers, content_type=media_type)
     response.call_on_close(body.close)
     response.call_on_close(found.close)
     return response
@@ -100,12 +99,10 @@ def _wants_zip(query: Query) -> bool:
     return request.accept_mimetypes.best_match((TEXT, ZIP), TEXT) == ZIP
 
 
-def _names(run: Run) -> dict[str, str]:
-    """Headers that say which run it is."""
+def _run_header(run: Run) -> dict[str, str]:
     return {"X-Actions-Run": str(run.number)}
 
 
-def _names_of_job(run: Run) -> dict[str, str]:
-    """And which job and attempt."""
+def _job_headers(run: Run) -> dict[str, str]:
     attempt = str(run.detail.attempt) if run.detail.attempt else "latest"
-    return {**_names(run), "X-Actions-Job": str(run.detail.index), "X-Actions-Attempt": attempt}
+    return {**_run_header(run), "X-Actions-Job": str(run.detail.index), "X-Actions-Attempt": attempt}

@@ -1,28 +1,80 @@
-"""A run's summary as an answer: JSON, or what else the client's Accept prefers."""
+"""Responses with a run's summary: JSON, Markdown or text, by the Accept header."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import asdict
+
 from flask import Response, request
 
-from addon.actions.service import Service, Timings
-from addon.api.answers import render
-from addon.api.responses import as_json, client_left, links
-from addon.api.routes import Query
+from addon.actions.jobs import JobList
+from addon.actions.query import Query
+from addon.actions.summary import FailedJob, LocatedAnnotation, Summarize, Summary
+from addon.api.answers.artifacts import artifact_list
+from addon.api.answers.jobs import jobs_json, logs_url, step_json
+from addon.api.answers.runs import run_json
+from addon.api.links import Links
+from addon.api.responses import Json, as_json, is_disconnected, links
 from addon.api.text import markdown, terminal
 from addon.caller import Caller
+from addon.model import JobDetail, Run, Status
 
 JSON, MARKDOWN, TEXT = "application/json", "text/markdown", "text/plain"
 WRITERS = {MARKDOWN: markdown.summary, TEXT: terminal.summary}
 
 
-def summary(service: Service, query: Query, caller: Caller, timings: Timings) -> Response:
-    """JSON for `*/*`, and for whoever accepts none of the three."""
-    found = service.summary(query, caller, timings, client_left())
+def summary(use_case: Summarize, query: Query, caller: Caller) -> Response:
+    """The summary. JSON is the default, also if the client accepts none of the three types."""
+    found = use_case.summarize(query, caller, is_disconnected())
     wanted = request.accept_mimetypes.best_match((JSON, MARKDOWN, TEXT), JSON)
     if wanted not in WRITERS:
-        response = as_json(render.summary(found, links()))
+        response = as_json(_json(found, links()))
     else:
         body = WRITERS[wanted](found, links()).encode("utf-8", "replace")
         response = Response(body, content_type=f"{wanted}; charset=utf-8")
     response.headers["Vary"] = "Accept"
     return response
+
+
+def _json(found: Summary, links: Links) -> Json:
+    run = found.run
+    counts = Counter(str(job.status) for job in run.jobs)
+    durations = [job.duration_seconds for job in run.jobs if job.duration_seconds is not None]
+    return {
+        "run": run_json(run, links),
+        **jobs_json(JobList(run, found.details), links),
+        "counts": {str(status): counts[str(status)] for status in Status if counts[str(status)]},
+        "duration_seconds": run.details.duration_seconds,
+        "jobs_duration_seconds": sum(durations) if durations else None,
+        "failed_jobs": [_failed_job(run, each, found.details.get(each.job.index), links) for each in found.failed],
+        "failed_jobs_explained": found.explained,
+        "annotations": [_annotation(each) for each in found.annotations],
+        "annotations_found": found.annotations_found,
+        "artifacts": artifact_list(run, found.artifacts, links),
+        "next": {
+            "can_rerun": run.can_rerun and run.done,
+            "can_rerun_failed": run.can_rerun and run.done and bool(found.failed),
+            "can_cancel": run.cancellable,
+            "rerun_deletes_artifacts": run.rerun_deletes_artifacts,
+            "rerun_url": links.api(run, "/rerun"),
+            "rerun_failed_url": links.api(run, "/rerun?job=failed"),
+            "cancel_url": links.api(run, "/cancel"),
+        },
+    }
+
+
+def _failed_job(run: Run, failed: FailedJob, detail: JobDetail | None, links: Links) -> Json:
+    steps = [{**step_json(each.step), "lines": each.lines, "lines_total": each.total} for each in failed.steps]
+    return {
+        "index": failed.job.index,
+        "name": failed.job.name,
+        "explained": failed.explained,
+        "failed_steps": steps if failed.explained else None,
+        "last_lines": failed.last_lines,
+        "problem": failed.problem,
+        "logs_url": logs_url(run, failed.job, detail, links),
+    }
+
+
+def _annotation(found: LocatedAnnotation) -> Json:
+    return {**asdict(found.annotation), "job_index": found.job.index, "job_name": found.job.name, "step": found.step}

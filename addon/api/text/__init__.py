@@ -1,0 +1,1 @@
+"""Texts made of results: Markdown, terminal text, several logs in one."""

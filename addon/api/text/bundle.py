@@ -1,4 +1,4 @@
-"""Several jobs' logs in one answer: text with a header line before each, or a zip made as it is sent."""
+"""Several jobs' logs in one response: text with a header line before each log, or a zip."""
 
 from __future__ import annotations
 
@@ -6,55 +6,44 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from addon.actions.logs import lines
-from addon.model import Job, Run, Status
+from addon.actions.logs.read_logs import JobLog
+from addon.model import Job
 
-# Characters that can't be in a file's name on some system, or would lead elsewhere.
+# Characters that a file's name can't have on some system, or that would lead to another folder.
 UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff<>:"/\\|?*]')
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 MOST_NAME = 100
-COMPRESSION_LEVEL = 1  # text shrinks well, and the machine has other things to do
-
-
-@dataclass(frozen=True, slots=True)
-class JobLog:
-    """One job's log, or in `missing` why there is none. `attempt` is None where a version doesn't say."""
-
-    job: Job
-    total: int
-    attempt: int | None
-    blocks: Iterator[bytes]
-    missing: str | None = None
+COMPRESSION_LEVEL = 1  # text compresses well, and the lowest level costs the least CPU
 
 
 def mark(job: Job, words: str, total: int | None = None) -> bytes:
-    """A line that stands out in a log: `==> build (1/3) · failure <==`."""
+    """A line that stands out in a log: `==> build (1/3) · failure <==`. `total` is the number of jobs."""
     place = f" ({job.index + 1}/{total})" if total is not None else f" ({job.index})"
     return f"==> {UNSEEN.sub('\N{REPLACEMENT CHARACTER}', job.name)}{place} · {words} <==\n".encode()
 
 
 def header(log: JobLog) -> bytes:
-    """The line before a job's log."""
+    """The header line of a job's log."""
     status = str(log.job.status)
-    return mark(log.job, status if (log.attempt or 1) == 1 else f"{status} · attempt {log.attempt}", log.total)
+    return mark(log.job, status if (log.attempt or 1) == 1 else f"{status} · attempt {log.attempt}", log.job_count)
 
 
 def as_text(logs: Iterable[JobLog]) -> Iterator[bytes]:
-    """All logs, one after the other, with an empty line between them."""
+    """All logs, one after the other, with an empty line between."""
     between = b""
     for log in logs:
         yield between + header(log)
         if log.missing is None:
-            yield from lines.ended(log.blocks)
+            yield from lines.with_final_newline(log.blocks)
         else:
             yield f"({log.missing})\n".encode(errors="replace")
         between = b"\n"
 
 
 def as_zip(logs: Iterable[JobLog]) -> Iterator[bytes]:
-    """A zip whose files are `0-build.log`; of a job without a log `1-test.missing.txt` says why."""
+    """A zip with the files `0-build.log` and so on. For a job without a log, `1-test.missing.txt` says why."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as archive:
         for log in logs:
@@ -70,13 +59,8 @@ def as_zip(logs: Iterable[JobLog]) -> Iterator[bytes]:
     yield sink.taken()
 
 
-def indexes(run: Run, failed: bool) -> list[int]:
-    """The jobs meant by `all` or `failed`."""
-    return [job.index for job in run.jobs if not failed or job.status is Status.FAILURE]
-
-
 class _Sink(io.RawIOBase):
-    """What a zip is written to: it can't be gone back in, so the zip says each size after the file."""
+    """The file that a zip is written to. It can't be rewound, so the zip states each size after the file."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -89,6 +73,6 @@ class _Sink(io.RawIOBase):
         return len(data)
 
     def taken(self) -> bytes:
-        """What was written since the last call."""
+        """The bytes written since the last call."""
         parts, self._parts = self._parts, []
         return b"".join(parts)

@@ -1,7 +1,7 @@
-"""A run's summary as Markdown to be pasted into an issue.
+"""A run's summary as Markdown, for pasting into an issue.
 
-Whatever workflows, people and logs say stands in code, inline or fenced: there no markup, link, mention or HTML is
-read. The rest is our own.
+Text from workflows, people and logs is always inside code, inline or fenced: there it can't be markup, a link, a
+mention or HTML.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from addon.actions.annotations import Annotation
-from addon.actions.summary import Explanation, FailedJob, FailedStep
+from addon.actions.summary import FailedJob, FailedStep, Summary
 from addon.api.links import Links
 from addon.api.text.plain import one_line, size, took
 from addon.model import Status
@@ -22,20 +22,20 @@ MOST_JOBS = 100
 MOST_ARTIFACTS = 50
 
 
-def summary(found: Explanation, links: Links) -> str:
+def summary(found: Summary, links: Links) -> str:
     """The whole document."""
     return "\n".join(_lines(found, links)) + "\n"
 
 
 def code(text: str) -> str:
-    """Text as inline code, which no backtick in it can end."""
+    """The text as inline code that no backtick in it can end."""
     shown = one_line(text)
     fence = "`" * (_longest(shown) + 1)
     return f"{fence} {shown} {fence}" if shown.strip() else "(empty)"
 
 
 def block(lines: Iterable[str]) -> list[str]:
-    """Lines as fenced code, with a fence that none of them can close."""
+    """Lines as fenced code, with a fence that no line can close."""
     shown = [one_line(line.replace("\t", "    ")) for line in lines]
     fence = "`" * max(3, max(map(_longest, shown), default=0) + 1)
     return [f"{fence}text", *shown, fence]
@@ -45,7 +45,7 @@ def _longest(text: str) -> int:
     return max((len(run) for run in BACKTICKS.findall(text)), default=0)
 
 
-def _lines(found: Explanation, links: Links) -> Iterator[str]:
+def _lines(found: Summary, links: Links) -> Iterator[str]:
     run = found.run
     yield f"### Run {run.number}: {'' if run.done else 'not done yet, '}{run.status}"
     yield ""
@@ -64,7 +64,7 @@ def _lines(found: Explanation, links: Links) -> Iterator[str]:
     yield from _next(found, links)
 
 
-def _jobs(found: Explanation) -> Iterator[str]:
+def _jobs(found: Summary) -> Iterator[str]:
     jobs = found.run.jobs
     yield ""
     for job in jobs[:MOST_JOBS]:
@@ -92,7 +92,7 @@ def _failed(failed: FailedJob) -> Iterator[str]:
         yield from block(failed.last_lines)
     if failed.problem:
         yield ""
-        yield f"{name} is not told in full: {code(failed.problem)}"
+        yield f"{name} is not explained completely: {code(failed.problem)}"
 
 
 def _of(each: FailedStep) -> str:
@@ -102,7 +102,7 @@ def _of(each: FailedStep) -> str:
     return ":" if each.total is None or shown == each.total else f", the last {shown} of {each.total} lines:"
 
 
-def _annotations(found: Explanation) -> Iterator[str]:
+def _annotations(found: Summary) -> Iterator[str]:
     if found.annotations:
         yield ""
         yield "Annotations:"
@@ -117,7 +117,7 @@ def _place(annotation: Annotation) -> str:
     return "" if annotation.place is None else f" at {code(annotation.place)}"
 
 
-def _artifacts(found: Explanation) -> Iterator[str]:
+def _artifacts(found: Summary) -> Iterator[str]:
     if found.artifacts:
         yield ""
         yield "Artifacts:"
@@ -128,14 +128,14 @@ def _artifacts(found: Explanation) -> Iterator[str]:
         yield f"- and {len(found.artifacts) - MOST_ARTIFACTS} more"
 
 
-def _next(found: Explanation, links: Links) -> Iterator[str]:
+def _next(found: Summary, links: Links) -> Iterator[str]:
     run = found.run
     if found.explained < len(found.failed):
         yield ""
         yield f"{len(found.failed)} jobs failed; the first {found.explained} are explained here."
     if run.can_rerun and run.done:
         yield ""
-        warning = ", which deletes its artifacts" if found.rerun_destroys else ""
+        warning = ", which deletes its artifacts" if found.rerun_deletes else ""
         yield f"It can be run again{warning}: POST {_link(links.api(run, found.rerun_tail))}"
     if run.cancellable:
         yield ""

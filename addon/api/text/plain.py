@@ -1,6 +1,6 @@
-"""Other people's text made harmless: one line, nothing that a terminal obeys or that hides what is written.
+"""Makes untrusted text safe to display: one line, without control characters and invisible characters.
 
-Pure functions. What can't be shown is replaced by a sign for it, so that one sees that something was there.
+Pure functions. A removed character is replaced by a visible sign, so that a reader sees that something was there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ CUT = "…"
 
 
 def one_line(text: str) -> str:
-    """Controls become their pictures (`␛`, `␊`), a tab a space, other invisible characters `�`."""
+    """Controls become their symbols (`␛`, `␊`), a tab becomes a space, other invisible characters `�`."""
     return "".join(_shown(each) for each in text)
 
 
@@ -23,7 +23,7 @@ def _shown(character: str) -> str:
         return chr(0x2400 + code)
     if code == 127:
         return "␡"
-    # Formats (bidi marks, zero widths, an emoji's joiner), Unicode's line ends, surrogates, and what is unassigned.
+    # Format characters (bidi marks, zero widths, an emoji's joiner), line separators, surrogates, unassigned ones.
     return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in UNSEEN else character
 
 
@@ -31,7 +31,7 @@ UNSEEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 
 
 def width(text: str) -> int:
-    """Columns that a terminal gives it."""
+    """The number of columns that a terminal needs for the text."""
     return sum(_columns(each) for each in text)
 
 
@@ -42,7 +42,7 @@ def _columns(character: str) -> int:
 
 
 def fitted(text: str, columns: int) -> str:
-    """Cut to so many columns, or filled up with spaces."""
+    """The text cut to this number of columns, or padded with spaces."""
     if width(text) > columns:
         while text and width(text) >= columns:
             text = text[:-1]
@@ -51,7 +51,7 @@ def fitted(text: str, columns: int) -> str:
 
 
 def took(seconds: float | None) -> str:
-    """`2h 5m 3s`; empty where a version doesn't tell, or nothing has started."""
+    """A duration as `2h 5m 3s`; empty for None."""
     if seconds is None:
         return ""
     whole = round(seconds)
@@ -61,7 +61,7 @@ def took(seconds: float | None) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes for a reader: `17 B`, `1.2 MiB`."""
+    """A size in bytes as `17 B` or `1.2 MiB`."""
     amount, unit = float(count), "B"
     for larger in ("KiB", "MiB", "GiB"):
         if amount < 1024:

@@ -1,11 +1,11 @@
-"""A run's summary for a terminal: plain text, nothing that the terminal would obey."""
+"""A run's summary for a terminal: plain text without control characters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from addon.actions.annotations import Annotation
-from addon.actions.summary import Explanation, FailedJob
+from addon.actions.summary import FailedJob, Summary
 from addon.api.links import Links
 from addon.api.text.plain import fitted, one_line, size, took, width
 
@@ -15,12 +15,12 @@ MOST_ARTIFACTS = 50
 TITLE_COLUMNS = 100
 
 
-def summary(found: Explanation, links: Links) -> str:
+def summary(found: Summary, links: Links) -> str:
     """The whole text."""
     return "\n".join(line.rstrip() for line in _lines(found, links)) + "\n"
 
 
-def _lines(found: Explanation, links: Links) -> Iterator[str]:
+def _lines(found: Summary, links: Links) -> Iterator[str]:
     run = found.run
     actor = run.details.actor or run.actor
     facts = [run.workflow_id, run.head_branch, (run.head_sha or "")[:10], f"by {actor}" if actor else None]
@@ -38,7 +38,7 @@ def _lines(found: Explanation, links: Links) -> Iterator[str]:
     yield from _next(found, links)
 
 
-def _jobs(found: Explanation) -> Iterator[str]:
+def _jobs(found: Summary) -> Iterator[str]:
     jobs = found.run.jobs
     rows = [("JOB", "STATUS", "TOOK", "NAME")]
     for job in jobs[:MOST_JOBS]:
@@ -69,7 +69,7 @@ def _failed(failed: FailedJob) -> Iterator[str]:
         yield f"{name}: {one_line(failed.problem)}"
 
 
-def _annotations(found: Explanation) -> Iterator[str]:
+def _annotations(found: Summary) -> Iterator[str]:
     if found.annotations:
         yield ""
         yield "annotations"
@@ -85,7 +85,7 @@ def _words(annotation: Annotation) -> Iterator[str]:
     yield one_line(annotation.text)
 
 
-def _artifacts(found: Explanation) -> Iterator[str]:
+def _artifacts(found: Summary) -> Iterator[str]:
     if found.artifacts:
         yield ""
         yield "artifacts"
@@ -95,14 +95,14 @@ def _artifacts(found: Explanation) -> Iterator[str]:
         yield f"{INDENT}and {len(found.artifacts) - MOST_ARTIFACTS} more"
 
 
-def _next(found: Explanation, links: Links) -> Iterator[str]:
+def _next(found: Summary, links: Links) -> Iterator[str]:
     run = found.run
     if found.explained < len(found.failed):
         yield ""
         yield f"{len(found.failed)} jobs failed; the first {found.explained} are explained"
     if run.can_rerun and run.done:
         yield ""
-        warning = " (deletes its artifacts)" if found.rerun_destroys else ""
+        warning = " (deletes its artifacts)" if found.rerun_deletes else ""
         yield f"to run it again{warning}: POST {one_line(links.api(run, found.rerun_tail))}"
     if run.cancellable:
         yield ""

@@ -1,0 +1,1 @@
+"""The administrator's account and its web session. Nothing outside this folder sees a password or a cookie."""

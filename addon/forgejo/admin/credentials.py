@@ -1,4 +1,4 @@
-"""The administrator's name and password: where they come from. They are read here and shown nowhere."""
+"""The administrator's name, password and one-time codes, read from the environment. They are shown nowhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from addon.errors import SignInFailed
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A web login. The secrets are left out of `repr`."""
+    """A web login. `repr` leaves the secrets out."""
 
     user: str
     password: str = field(repr=False)
@@ -26,10 +26,10 @@ class Credentials:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Credentials:
-    """FORGEJO_ADMIN_USER with FORGEJO_ADMIN_PASSWORD or FORGEJO_ADMIN_PASSWORD_FILE, and an optional
-    FORGEJO_ADMIN_TOTP_SECRET (base32).
+    """Reads FORGEJO_ADMIN_USER, FORGEJO_ADMIN_PASSWORD or FORGEJO_ADMIN_PASSWORD_FILE, FORGEJO_ADMIN_TOTP_SECRET.
 
-    The file is read anew each time, so a password can be rotated under a running proxy. Raises SignInFailed.
+    The last one is optional, in base32. The file is read each time, so the password can change while the proxy runs.
+    Raises SignInFailed.
     """
     user = environment.get("FORGEJO_ADMIN_USER", "")
     if not user:
@@ -49,7 +49,7 @@ def _password(environment: Mapping[str, str]) -> str:
 
 
 def totp(secret: str, now: float | None = None) -> str:
-    """The six digits of RFC 6238 (SHA-1, 30 s) for a base32 secret. Raises SignInFailed."""
+    """The one-time code of RFC 6238 (six digits, SHA-1, 30 s) for a base32 secret. Raises SignInFailed."""
     compact = secret.replace(" ", "").upper()
     try:
         key = base64.b32decode(compact + "=" * (-len(compact) % 8))

@@ -123,13 +123,13 @@ def test_an_empty_list(target: Target, unique: str) -> None:
 
 def test_an_upgrade_gives_the_list_back_to_forgejo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgejo is looked at each minute, and what is learnt is told at once."""
-    monkeypatch.setattr(upstream, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(upstream, "CHECK_EVERY", 0.05)
     told: queue.Queue[bool] = queue.Queue()
     with Double(version="v11") as double:
         forgejo = Upstream(Transport(double.url, 5, 1))
-        forgejo.look()
+        forgejo.check()
         assert (forgejo.lists_runs, forgejo.newest_first, forgejo.major) == (False, False, 11)
-        forgejo.keep_looking(told.put)
+        forgejo.keep_checking(told.put)
         double.version = "v13"
         assert told.get(timeout=20) is True and not forgejo.newest_first
         double.version = "v15"

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from addon.actions.logs.lines import (
     Range,
     blocks,
-    ended,
     last_lines,
     nth_line,
     select,
+    with_final_newline,
     without_escapes,
     without_timestamps,
 )
@@ -34,7 +34,7 @@ def test_blocks_hold_the_same_bytes_and_whole_lines(lines: list[bytes], cuts: li
     cut = list(blocks(chunked(data, cuts)))
     assert b"".join(cut) == data
     assert all(block.endswith(b"\n") for block in cut[:-1])
-    assert b"".join(ended(cut)) == (data + b"\n" if rest else data)
+    assert b"".join(with_final_newline(cut)) == (data + b"\n" if rest else data)
 
 
 @given(

@@ -1,7 +1,7 @@
-"""The page that lists a repository's runs, parsed: the newest come first, on every version. Pure functions.
+"""The parser of the page that lists a repository's runs, the newest first on every version. Pure functions.
 
-A row doesn't tell a run's event or jobs. Its status is an icon, which failed, cancelled and unknown runs share before
-v11.
+A row does not show a run's event or jobs. Its status is an icon. Before v11, failed, cancelled and unknown runs have
+the same icon.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from parsel import Selector, SelectorList
 
 from addon.errors import UpstreamUnexpected
-from addon.forgejo.pages.run_page import attribute, duration, last_segment, run_link, time
-from addon.model import Repo, Status
+from addon.forgejo.parsers.values import attribute, duration, last_segment, run_link, time
+from addon.model import RunRow, Status
 
-# The numbers that the page's own filter takes.
+# The numbers that the page's own filter `status` takes.
 STATUS_NUMBERS: Mapping[Status, int] = {
     Status.SUCCESS: 1,
     Status.FAILURE: 2,
@@ -36,58 +35,35 @@ ICONS: Mapping[str, Status] = {
     "octicon-meter": Status.RUNNING,
     "octicon-blocked": Status.BLOCKED,
 }
-# `ci.yml #12`; only `#12` on a page of one workflow.
+# `ci.yml #12`, or only `#12` on a page that is filtered by workflow.
 NAME_AND_NUMBER = re.compile(r"(?:(?P<workflow>.+) )?#(?P<number>[0-9]+)")
 PAGE_NUMBER = re.compile(r"[?&]page=([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A run as the list shows it; None is what the row leaves out."""
-
-    repo: Repo
-    number: int
-    sub_path: str
-    title: str
-    status: Status
-    workflow_id: str | None
-    head_branch: str | None
-    head_sha: str | None
-    actor: str | None
-    updated_at: datetime | None
-    duration_seconds: float | None
-
-    @property
-    def settled(self) -> bool:
-        """Whether the icon tells all: one that failed, or was cancelled, may have jobs that still run (v11 and later),
-        and before v11 the two look the same."""
-        return self.status not in (Status.FAILURE, Status.CANCELLED)
-
-
-@dataclass(frozen=True, slots=True)
 class RunList:
-    """One page of the list; `pages` is how many there are of this size."""
+    """One page of the list. `pages` is the number of pages of this size."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[RunRow, ...]
     pages: int
 
 
 def run_list(html: str) -> RunList:
-    """Raises UpstreamUnexpected when it has neither rows nor the placeholder of an empty list."""
+    """Parses a page of the list. Raises UpstreamUnexpected if it has neither rows nor the empty list's placeholder."""
     page = Selector(html, type="html")
     lists = page.css(".run-list")
     if not lists:
         if page.css(".empty-placeholder"):
             return RunList((), 0)
         raise UpstreamUnexpected("Forgejo's Actions page has no .run-list")
-    # `>` is needed: since v16 a row nests further elements of list classes.
+    # Only direct children: since v16 a row contains further elements with the classes of rows.
     rows = lists[0].xpath("./*[contains(concat(' ', normalize-space(@class), ' '), ' flex-item ')]")
     if not rows and not lists[0].css(".empty-placeholder"):
         raise UpstreamUnexpected("Forgejo's .run-list has neither rows nor a placeholder")
     return RunList(tuple(_row(row) for row in rows), _pages(page, bool(rows)))
 
 
-def _row(row: Selector) -> Row:
+def _row(row: Selector) -> RunRow:
     links = row.css('.flex-item-main a[href*="/actions/runs/"]')
     icons = [name for name in row.css(".flex-item-leading svg::attr(class)").get("").split() if name in ICONS]
     name = NAME_AND_NUMBER.fullmatch(_text(row.css(".flex-item-body > b")))
@@ -101,7 +77,7 @@ def _row(row: Selector) -> Row:
     people = [href for href in hrefs if "/commit/" not in href]
     status = ICONS[icons[0]] if icons else Status.UNKNOWN
     meta = [_text(each) for each in row.css(".run-list-meta")]
-    return Row(
+    return RunRow(
         repo=link.repo,
         number=link.number,
         sub_path=link.sub_path,
@@ -121,7 +97,7 @@ def _text(found: Selector | SelectorList[Selector]) -> str:
 
 
 def _pages(page: Selector, any_rows: bool) -> int:
-    """The highest page that the pager links to; it is left out when there is one page only."""
+    """The highest page number in the pager. A list of one page has no pager."""
     links = page.css(".pagination.menu a::attr(href)").getall()
     numbers = [int(found[1]) for found in map(PAGE_NUMBER.search, links) if found]
     current = page.css(".pagination.menu .active.item::text").get("").strip()

@@ -1,0 +1,106 @@
+"""The use case of listing a repository's runs, from the list page: for versions whose API lists none (before v12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from addon import trace
+from addon.actions.finding.filters import Filters
+from addon.actions.finding.run_finder import RunFinder
+from addon.actions.finding.run_selector import MOST_RUNS, TASK_PAGES
+from addon.actions.query import Query
+from addon.caller import Caller
+from addon.errors import BadRequest, RunNotFound
+from addon.forgejo.access import Grant
+from addon.forgejo.runs_api import MOST_PER_PAGE, RunsApi
+from addon.forgejo.web_ui import ListQuery, WebUi
+from addon.model import Run, RunDetails, RunRow
+
+SIDE_BY_SIDE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RunListing:
+    """One page of runs. `total` counts all that match, None if not all were searched; `events` is by run number."""
+
+    runs: tuple[RunRow | Run, ...]
+    total: int | None
+    events: Mapping[int, str]
+
+
+class ListRuns:
+    """Lists runs."""
+
+    def __init__(self, finder: RunFinder, runs_api: RunsApi, web_ui: WebUi) -> None:
+        self._finder, self._runs_api, self._web_ui = finder, runs_api, web_ui
+
+    def page(self, query: Query, caller: Caller) -> RunListing:
+        """One page of the runs that match, the newest first. Raises BadRequest if a version can't tell the event."""
+        grant = self._finder.grant(query, caller)
+        with trace.timed("forgejo"):
+            return self._page(query, grant)
+
+    def _page(self, query: Query, grant: Grant) -> RunListing:
+        filters = Filters.of(query)
+        events = self._events(filters, grant)
+        actor_id = self._runs_api.user_id(grant, filters.actor) if filters.actor else None
+        list_query = filters.list_query(actor_id)
+        if filters.needs_rows or (filters.actor and actor_id is None):
+            matching, complete = self._matching(filters, list_query, actor_id is not None, events, grant)
+            rows = matching[(query.page - 1) * query.limit : query.page * query.limit]
+            total = len(matching) if complete else None
+        else:
+            rows, total = self._forgejo_page(list_query, query, grant)
+        with trace.pool(SIDE_BY_SIDE) as pool:
+            checked = list(pool.map(lambda row: self._checked(row, filters, events, grant), rows))
+        runs = tuple(run for run in checked if run is not None)
+        return RunListing(runs, None if total is None else total - len(checked) + len(runs), events)
+
+    def _forgejo_page(self, list_query: ListQuery, query: Query, grant: Grant) -> tuple[list[RunRow], int]:
+        """One page of Forgejo's list, and how many runs there are. The last page tells the latter."""
+        found = self._web_ui.runs(grant.repo, list_query, query.page, query.limit)
+        last, rows = query.page, len(found.rows)
+        if found.pages > query.page or (not found.rows and query.page > 1):
+            last = max(found.pages, 1)
+            rows = len(self._web_ui.runs(grant.repo, list_query, last, query.limit).rows)
+        return list(found.rows), (last - 1) * query.limit + rows
+
+    def _matching(
+        self, filters: Filters, list_query: ListQuery, actor_is_filtered: bool, events: Mapping[int, str], grant: Grant
+    ) -> tuple[list[RunRow], bool]:
+        """The matching rows among the newest runs, and whether these were all runs."""
+        matching: list[RunRow] = []
+        for page in range(1, MOST_RUNS // MOST_PER_PAGE + 1):
+            found = self._web_ui.runs(grant.repo, list_query, page, MOST_PER_PAGE)
+            matching += (
+                row
+                for row in found.rows
+                if filters.may_match_row(row, actor_is_filtered) and filters.event in (None, events.get(row.number))
+            )
+            if page >= found.pages:
+                return matching, True
+        return matching, False
+
+    def _checked(self, row: RunRow, filters: Filters, events: Mapping[int, str], grant: Grant) -> RunRow | Run | None:
+        """The row, or the run itself where the row can't tell its state. None if it does not match or has gone."""
+        if row.settled:
+            return replace(row, workflow_id=row.workflow_id or filters.workflow_id)
+        try:
+            run = self._web_ui.run(grant.repo, row.number)
+        except RunNotFound:
+            return None
+        details = RunDetails(
+            event=events.get(row.number),
+            updated_at=row.updated_at,
+            duration_seconds=row.duration_seconds if run.done else None,
+        )
+        return None if filters.mismatch(run) else replace(run, details=details)
+
+    def _events(self, filters: Filters, grant: Grant) -> Mapping[int, str]:
+        events = self._runs_api.events(grant, TASK_PAGES if filters.event else 1)
+        if events is None and filters.event is not None:
+            raise BadRequest(
+                "event can't be asked for here: this Forgejo (before v9) does not tell what triggered a run"
+            )
+        return events or {}

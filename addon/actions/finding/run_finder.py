@@ -1,0 +1,80 @@
+"""Finds the run of a request, for a caller who may read or change it. Every use case starts here."""
+
+from __future__ import annotations
+
+from addon import trace
+from addon.actions.finding.find_job import job_index
+from addon.actions.finding.run_selector import DEFAULT_READING, Reading, RunSelector
+from addon.actions.query import NEWEST, Query
+from addon.caller import Caller
+from addon.errors import NotFound, RunNotFound
+from addon.forgejo.access import Access, Grant
+from addon.forgejo.runs_api import RunsApi
+from addon.forgejo.web_ui import WebUi
+from addon.model import Run
+
+
+class RunFinder:
+    """Permission checks first, then the run. Only the Grant of a check leads to the administrator's session."""
+
+    def __init__(
+        self, access: Access, selector: RunSelector, web_ui: WebUi, runs_api: RunsApi, default_attempt: str
+    ) -> None:
+        """`default_attempt` is `1` or `latest`: which attempt's log is meant if none is named."""
+        self._access, self._selector, self._web_ui, self._runs_api = access, selector, web_ui, runs_api
+        self._default_attempt = NEWEST if default_attempt == "latest" else 1
+
+    def grant(self, query: Query, caller: Caller, with_details: bool = False) -> Grant:
+        """The permission to read; with the details of a run that is named by its number. Raises like Access.read."""
+        with trace.timed("access"):
+            return self._access.read(caller, query.repo, query.run if with_details else None)
+
+    def to_read(self, query: Query, caller: Caller, reading: Reading = DEFAULT_READING) -> Run:
+        """The run, for a caller who may read it."""
+        grant = self.grant(query, caller)
+        with trace.timed("forgejo"):
+            return self._selector.run(query, grant, reading)
+
+    def job_to_read(self, query: Query, caller: Caller) -> Run:
+        """The run with one job in detail: the first if none is named, at the asked attempt or the default one."""
+        any_attempt = query.attempt == 1 or (query.attempt is None and self._default_attempt == 1)
+        run = self.to_read(query, caller, Reading(job=named_index(query), any_attempt=any_attempt))
+        with trace.timed("forgejo"):
+            return self.with_job(run, query.job or 0, self._attempt(query, run))
+
+    def to_change(self, query: Query, caller: Caller) -> Run:
+        """The run, for a caller who may start and stop runs."""
+        with trace.timed("access"):
+            grant = self._access.write(caller, query.repo)
+        with trace.timed("forgejo"):
+            return self._selector.run(query, grant)
+
+    def with_job(self, run: Run, job: int | str, attempt: int) -> Run:
+        """The run with this job and attempt (or NEWEST) in detail. Raises NotFound."""
+        index = job_index(run, job)
+        if index == run.detail.index and attempt in (NEWEST, run.detail.attempt):
+            return run
+        return self._web_ui.run(run.repo, run.number, index, attempt or None)
+
+    def with_hint(self, missing: RunNotFound, query: Query, caller: Caller) -> NotFound:
+        """The same error; with a hint if the number is the database id of a run that the caller may read."""
+        if missing.number is None or missing.number != query.run:
+            return missing
+        number = self._runs_api.number_of(self._access.read(caller, query.repo), missing.number)
+        if number is None:
+            return missing
+        return NotFound(
+            f"no run {query.run}: this path takes the run number seen in the web page's URL, and {query.run} is the "
+            f"database id of run {number}; ask for runs/{number}"
+        )
+
+    def _attempt(self, query: Query, run: Run) -> int:
+        """The asked attempt or the default one; before v13, which does not number attempts, the newest."""
+        if query.attempt is not None:
+            return query.attempt
+        return NEWEST if run.detail.attempts is None else self._default_attempt
+
+
+def named_index(query: Query) -> int:
+    """The index of a job that is named by it, else 0: which job's page to read first."""
+    return query.job if isinstance(query.job, int) else 0

@@ -1,0 +1,89 @@
+"""The use cases of jobs: all jobs of a run, one job in detail, and a job's attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from addon import trace
+from addon.actions.finding.find_job import job_index
+from addon.actions.finding.run_finder import RunFinder, named_index
+from addon.actions.finding.run_selector import Reading
+from addon.actions.query import NEWEST, Query
+from addon.actions.waiting import IsDisconnected, Waiting
+from addon.caller import Caller
+from addon.errors import BadRequest, Gone, NotFound, UpstreamUnexpected
+from addon.forgejo.job_logs import JobLogs
+from addon.forgejo.web_ui import WebUi
+from addon.model import JobDetail, Run
+
+SIDE_BY_SIDE = 4
+# The most jobs whose pages are read for one request, and the largest log whose lines are counted, in bytes.
+MOST_JOBS, MOST_COUNTED = 100, 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """Jobs of a run. `details` are by index, as far as they were read; `only` is the index of a single job."""
+
+    run: Run
+    details: Mapping[int, JobDetail]
+    only: int | None = None
+
+
+class ReadJobs:
+    """Reads jobs."""
+
+    def __init__(self, finder: RunFinder, waiting: Waiting, web_ui: WebUi, logs: JobLogs) -> None:
+        self._finder, self._waiting, self._web_ui, self._logs = finder, waiting, web_ui, logs
+
+    def list(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> JobList:
+        """The run's jobs; with `steps`, each in detail; with `job`, only that one."""
+        if query.job is not None:
+            run = self.one(query, caller, is_disconnected)
+            return JobList(run, {run.detail.index: run.detail}, run.detail.index)
+        if query.attempt is not None:
+            raise BadRequest("attempt needs job: each job has attempts of its own")
+        run = self._waiting.run(query, caller, is_disconnected)
+        with trace.timed("forgejo"):
+            return JobList(run, self._details(run, (job.index for job in run.jobs)) if query.steps else {})
+
+    def one(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> Run:
+        """The run with one job in detail, and the number of log lines of its steps."""
+        run = self._waiting.run(query, caller, is_disconnected)
+        with trace.timed("forgejo"):
+            run = self._finder.with_job(run, query.job or 0, query.attempt or NEWEST)
+            return replace(run, detail=replace(run.detail, step_lengths=self._step_lengths(run)))
+
+    def attempts(self, query: Query, caller: Caller) -> JobList:
+        """The jobs with their attempts. Raises NotFound for a version that does not number them (before v13)."""
+        run = self._finder.to_read(query, caller, Reading(named_index(query)))
+        if run.detail.attempts is None:
+            raise NotFound("this Forgejo (before v13) does not tell a job's attempts; it shows the newest only")
+        only = None if query.job is None else job_index(run, query.job)
+        with trace.timed("forgejo"):
+            wanted = [only] if only is not None else [job.index for job in run.jobs]
+            return JobList(run, self._details(run, wanted), only)
+
+    def _details(self, run: Run, jobs: Iterable[int]) -> Mapping[int, JobDetail]:
+        """These jobs' own pages, read side by side."""
+        wanted = list(jobs)
+        if len(wanted) > MOST_JOBS:
+            raise BadRequest(f"run {run.number} has {len(wanted)} jobs, more than {MOST_JOBS}; ask for one by job=")
+        with trace.pool(SIDE_BY_SIDE) as pool:
+            pages = pool.map(lambda job: self._web_ui.run(run.repo, run.number, job).detail, wanted)
+            return {detail.index: detail for detail in pages}
+
+    def _step_lengths(self, run: Run) -> tuple[int, ...] | None:
+        """The number of log lines of each step. None if there is no log, or if it is too large to count."""
+        if not run.detail.started:
+            return None
+        try:
+            log = self._logs.open(run, "HEAD")
+            if log.body is not None:
+                log.body.close()
+            if int(log.headers.get("content-length", "0")) > MOST_COUNTED:
+                return None
+            return self._logs.step_lengths(run)
+        except (NotFound, Gone, UpstreamUnexpected):
+            return None

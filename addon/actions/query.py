@@ -1,0 +1,56 @@
+"""A parsed request: which run, which of its jobs, and how they are wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from addon.model import Repo
+
+# Values of `job` for several jobs at once. A job with such a name is addressed by its index.
+ALL, FAILED = "all", "failed"
+# The value of `attempt` for the newest one.
+NEWEST = 0
+# The value of `status` for runs that are done, with all of their jobs.
+COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """The parameters of a request. Those that were not given are None or have the default below.
+
+    `job` is an index from 0, a name, ALL or FAILED; `attempt` a number from 1 or NEWEST; `status` a name in Status or
+    COMPLETED; `wait` seconds; `step` a number from 1.
+    """
+
+    workflow_id: str | None = None
+    branch: str | None = None
+    event: str | None = None
+    status: str | None = None
+    actor: str | None = None
+    head_sha: str | None = None
+    job: int | str | None = None
+    attempt: int | None = None
+    follow: bool = False
+    tail: int | None = None
+    timestamps: bool = True
+    ansi: bool = True
+    step: int | None = None
+    failed_steps: bool = False
+    format: str | None = None
+    wait: int | None = None
+    wait_for: str = "done"
+    lines: int = 20
+    steps: bool = False
+    dry_run: bool = False
+    keep_artifacts: str | None = None
+    page: int = 1
+    limit: int = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query(Parameters):
+    """A request about runs of a repository. `run` is a run number, or None for the latest run."""
+
+    repo: Repo
+    run: int | None = None
+    artifact: str | None = None

@@ -1,0 +1,172 @@
+"""The use case of rerunning a run, one job, or the failed jobs.
+
+A 200 from Forgejo proves nothing: before v15 it also answers 200 to reruns that it does not do. So the run is checked
+before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from addon import trace
+from addon.actions.changes import NO_RIGHT, changed_run
+from addon.actions.finding.find_job import job_index
+from addon.actions.finding.run_finder import RunFinder
+from addon.actions.query import ALL, FAILED, Query
+from addon.caller import Caller
+from addon.errors import ApiError, Conflict
+from addon.forgejo.artifacts import ArtifactPages, artifact_names
+from addon.forgejo.web_ui import WebUi
+from addon.model import Artifact, Job, Run, Status
+
+SIDE_BY_SIDE = 4
+# Failed jobs are rerun one after the other, and the run is read again after each.
+MOST_FAILED = 50
+UNKNOWN = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """The result of a rerun, or what a dry run would do.
+
+    `job` is what was asked for: an index, FAILED, or None for all. `asked` are the jobs that Forgejo was asked to
+    rerun (`whole`: all of them); `attempts` are the new attempts by index, where Forgejo told them; `refused` says
+    by index why Forgejo did not rerun some; `artifacts_deleted` are the artifacts that the rerun deletes.
+    """
+
+    job: int | str | None
+    before: Run
+    after: Run
+    asked: tuple[Job, ...]
+    whole: bool
+    dry_run: bool
+    attempts: Mapping[int, int] = field(default_factory=dict)
+    refused: Mapping[int, str] = field(default_factory=dict)
+    artifacts_deleted: tuple[Artifact, ...] = ()
+
+
+class RerunRun:
+    """Reruns with the administrator's session, for callers who may write."""
+
+    def __init__(self, finder: RunFinder, web_ui: WebUi, artifacts: ArtifactPages) -> None:
+        self._finder, self._web_ui, self._artifacts = finder, web_ui, artifacts
+
+    def rerun(self, query: Query, caller: Caller) -> Rerun:
+        """Reruns what the query names.
+
+        Raises Conflict if it is not possible now, if artifacts that are to be kept would be deleted, or if Forgejo
+        accepts the rerun and does nothing.
+        """
+        run = self._finder.to_change(query, caller)
+        job = None if query.job in (None, ALL) else FAILED if query.job == FAILED else job_index(run, query.job)
+        with trace.timed("forgejo"):
+            return self._rerun(run, job, query.keep_artifacts is not None, query.dry_run)
+
+    def _rerun(self, run: Run, job: int | str | None, keep_artifacts: bool, dry_run: bool) -> Rerun:
+        asked = _asked(run, job)
+        whole = len(asked) == len(run.jobs) and not isinstance(job, int)
+        doomed = self._artifacts.list(run) if run.rerun_deletes_artifacts else ()
+        if keep_artifacts and (lost := [each for each in doomed if not each.expired]):
+            raise Conflict(
+                f"a rerun in this Forgejo (v15 or later) deletes the run's artifacts: {artifact_names(lost)}; "
+                "download them, and leave keep_artifacts out"
+            )
+        if dry_run:
+            if not (run.can_rerun if whole else all(each.can_rerun for each in asked)):
+                raise Conflict(NO_RIGHT)
+            return Rerun(job, run, run, asked, whole, dry_run, artifacts_deleted=doomed)
+        if whole:
+            attempts, refused = {0: self._web_ui.rerun(run, None)}, dict[int, str]()
+            after = self._after_rerun(run, None)
+        else:
+            attempts, refused, after = self._one_by_one(run, asked)
+        left = after.artifacts or ()
+        deleted = tuple(each for each in doomed if each not in left)
+        known = {index: attempt for index, attempt in attempts.items() if attempt is not None}
+        done = tuple(each for each in asked if each.index not in refused)
+        return Rerun(job, run, after, done, whole, dry_run, known, refused, deleted)
+
+    def _one_by_one(self, run: Run, asked: Sequence[Job]) -> tuple[dict[int, int | None], dict[int, str], Run]:
+        """The new attempts, the refusals, and the run afterwards.
+
+        Forgejo reruns the jobs that need a rerun job with it. They are not asked for again: that would start them
+        before what they need, or since v15 cancel them. After the first success, errors are part of the result.
+        """
+        now = run
+        attempts: dict[int, int | None] = {}
+        refused: dict[int, str] = {}
+        for job in self._in_order(run, asked):
+            if not now.jobs[job.index].status.done:
+                continue
+            try:
+                attempts[job.index] = self._web_ui.rerun(run, job.index)
+                now = self._after_rerun(now, job.index)
+            except ApiError as error:
+                if now is run:
+                    raise
+                attempts.pop(job.index, None)
+                refused[job.index] = error.message
+                if not isinstance(error, Conflict):  # Forgejo itself fails
+                    left = (each.index for each in asked if now.jobs[each.index].status.done)
+                    refused |= {index: error.message for index in left if index not in attempts}
+                    break
+        return attempts, refused, now
+
+    def _in_order(self, run: Run, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs in an order in which none comes before one that it needs.
+
+        Forgejo does not show what a job needs. But a job starts after the jobs that it needs have ended, so the
+        order of their starts will do.
+        """
+        if len(jobs) < 2:
+            return list(jobs)
+        with trace.pool(SIDE_BY_SIDE) as pool:
+            starts = list(pool.map(lambda job: self._web_ui.job_started(run, job.index), jobs))
+        pairs = zip((start or UNKNOWN for start in starts), (job.index for job in jobs), strict=True)
+        return [run.jobs[index] for _, index in sorted(pairs)]
+
+    def _after_rerun(self, before: Run, job: int | None) -> Run:
+        """The run after a rerun. Raises Conflict if nothing has changed."""
+        after = changed_run(self._web_ui, before, job or 0, lambda now: _has_changed(before, now, job))
+        if after is None:
+            raise Conflict("Forgejo accepted the rerun but nothing was rerun")
+        return after
+
+
+def _asked(run: Run, job: int | str | None) -> tuple[Job, ...]:
+    """The jobs to rerun. Raises Conflict for what older versions would answer with 200 and not do."""
+    if isinstance(job, int):
+        found = run.jobs[job]
+        if not found.status.done:
+            raise Conflict(f"job {job} ({found.name}) is not done ({found.status})")
+        return (found,)
+    if not run.done:
+        raise Conflict(f"run {run.number} is not done ({run.status}); it can be rerun when all its jobs are done")
+    if job != FAILED:
+        return run.jobs
+    failed = tuple(each for each in run.jobs if each.status is Status.FAILURE)
+    if not failed:
+        others = _listed(each for each in run.jobs if each.status is Status.CANCELLED)
+        hint = f"; cancelled: {others}: give job=N, or leave job out to rerun all" if others else ""
+        raise Conflict(f"no job of run {run.number} failed{hint}")
+    if len(failed) > MOST_FAILED and len(failed) < len(run.jobs):
+        raise Conflict(f"{len(failed)} jobs failed, and at most {MOST_FAILED} are rerun at once: leave job out for all")
+    return failed
+
+
+def _listed(jobs: Iterable[Job], limit: int = 20) -> str:
+    words = [f"{job.index} ({job.name})" for job in jobs]
+    return ", ".join(words[:limit] + ["…"] * (len(words) > limit))
+
+
+def _has_changed(before: Run, after: Run, job: int | None) -> bool:
+    if job is None:
+        if not after.done:
+            return True
+    elif not after.jobs[job].status.done:
+        return True
+    return before.detail.index == after.detail.index and len(after.detail.attempts or ()) > len(
+        before.detail.attempts or ()
+    )

@@ -1,0 +1,129 @@
+"""Responses about jobs: all of a run, one, and attempts."""
+
+from __future__ import annotations
+
+import itertools
+
+from flask import Response
+
+from addon.actions.jobs import JobList, ReadJobs
+from addon.actions.query import Query
+from addon.api.links import Links
+from addon.api.responses import Json, as_json, is_disconnected, links, timestamp
+from addon.caller import Caller
+from addon.model import Job, JobDetail, Run, Step
+
+
+def jobs(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
+    """All jobs, or with `job` one."""
+    return as_json(jobs_json(use_case.list(query, caller, is_disconnected()), links()))
+
+
+def job(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
+    """One job in detail."""
+    run = use_case.one(query, caller, is_disconnected())
+    job = run.jobs[run.detail.index]
+    return as_json({**_job(run, job, run.detail, links()), "done": job.status.done})
+
+
+def attempts(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
+    """Each job's attempts, the first one first."""
+    found, urls = use_case.attempts(query, caller), links()
+    chosen = _chosen(found)
+    return as_json({"total_count": len(chosen), "jobs": [_attempts(found, job, urls) for job in chosen]})
+
+
+def jobs_json(found: JobList, links: Links) -> Json:
+    """A list of jobs. `done` is about the run, or about the only job. Steps and attempts are null if not read."""
+    run, only = found.run, found.only
+    chosen = _chosen(found)
+    return {
+        "total_count": len(chosen),
+        "done": run.done if only is None else run.jobs[only].status.done,
+        "jobs": [_job(run, job, found.details.get(job.index), links) for job in chosen],
+    }
+
+
+def step_json(step: Step) -> Json:
+    """A step."""
+    return {
+        "number": step.number,
+        "name": step.name,
+        "status": step.status,
+        "conclusion": step.status if step.status.done else None,
+        "started_at": None,
+        "duration_seconds": step.duration_seconds,
+    }
+
+
+def logs_url(run: Run, job: Job, detail: JobDetail | None, links: Links) -> str:
+    """The URL of a job's log."""
+    attempt = f"&attempt={detail.attempt}" if detail and detail.attempt else ""
+    return links.api(run, f"/logs?job={job.index}{attempt}")
+
+
+def _chosen(found: JobList) -> list[Job]:
+    return [job for job in found.run.jobs if found.only in (None, job.index)]
+
+
+def _attempts(found: JobList, job: Job, links: Links) -> Json:
+    run = found.run
+    return {
+        "index": job.index,
+        "id": job.id,
+        "name": job.name,
+        "status": job.status,
+        "attempts": [
+            {
+                "number": attempt.number,
+                "status": attempt.status,
+                "conclusion": attempt.status if attempt.status.done else None,
+                "started_at": timestamp(attempt.started_at),
+                "html_url": links.html(run, f"/jobs/{job.index}/attempt/{attempt.number}"),
+                "logs_url": links.api(run, f"/logs?job={job.index}&attempt={attempt.number}"),
+            }
+            for attempt in found.details[job.index].attempts or ()
+        ],
+    }
+
+
+def _job(run: Run, job: Job, detail: JobDetail | None, links: Links) -> Json:
+    attempts = None if detail is None or detail.attempts is None else detail.attempts
+    shown = next((each for each in attempts or () if detail and each.number == detail.attempt), None)
+    # The job's own state is that of its newest attempt. An earlier attempt has a state of its own.
+    newest = attempts is None or shown is None or shown is attempts[-1]
+    status = job.status if newest or shown is None else shown.status
+    return {
+        "index": job.index,
+        "id": job.id,
+        "run_id": run.id if run.id is not None else run.details.id,
+        "run_number": run.number,
+        "name": job.name,
+        "status": status,
+        "conclusion": status if status.done else None,
+        "attempt": detail.attempt if detail else None,
+        "attempts": len(attempts) if attempts else None,
+        "started_at": timestamp(shown.started_at) if shown else None,
+        "completed_at": None,
+        "duration_seconds": job.duration_seconds if newest else None,
+        "needs": None,
+        "runs_on": None,
+        "steps": _steps(detail) if detail else None,
+        "html_url": links.html(run, _page(job, detail)),
+        "logs_url": logs_url(run, job, detail, links),
+    }
+
+
+def _steps(detail: JobDetail) -> list[Json]:
+    """Steps with their lines of the job's log, counted from 1; null if there are none or they were not counted."""
+    lengths = detail.step_lengths or (0,) * len(detail.steps)
+    ends = itertools.accumulate(lengths)
+    return [
+        {**step_json(step), "log_lines": {"first": end - length + 1, "last": end} if length else None}
+        for step, length, end in zip(detail.steps, lengths, ends, strict=True)
+    ]
+
+
+def _page(job: Job, detail: JobDetail | None) -> str:
+    attempt = f"/attempt/{detail.attempt}" if detail and detail.attempt else ""
+    return f"/jobs/{job.index}{attempt}"

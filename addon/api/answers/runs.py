@@ -1,0 +1,90 @@
+"""Responses about runs: one run, and the list of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Response
+
+from addon.actions.finding.list_runs import ListRuns, RunListing
+from addon.actions.query import Query
+from addon.actions.waiting import Waiting
+from addon.api.links import HasAddress, Links
+from addon.api.responses import Json, as_json, is_disconnected, links, timestamp
+from addon.caller import Caller
+from addon.model import Run, RunRow
+
+
+def info(waiting: Waiting, query: Query, caller: Caller) -> Response:
+    """One run."""
+    return as_json(run_json(waiting.run_with_details(query, caller, is_disconnected()), links()))
+
+
+def runs(use_case: ListRuns, query: Query, caller: Caller) -> Response:
+    """One page of the list of runs."""
+    return as_json(_list_json(use_case.page(query, caller), links()))
+
+
+def run_json(run: Run, links: Links) -> Json:
+    """A run. `conclusion` and `completed_at` are null until it is done."""
+    details = run.details
+    return {
+        "id": run.id if run.id is not None else details.id,
+        "run_number": run.number,
+        "display_title": run.title,
+        "status": run.status,
+        "conclusion": run.status if run.done else None,
+        "done": run.done,
+        "event": details.event,
+        "workflow_id": run.workflow_id,
+        "head_branch": run.head_branch,
+        "head_sha": run.head_sha,
+        "actor": details.actor or run.actor,
+        **_links(run, links),
+        "created_at": timestamp(details.created_at),
+        "updated_at": timestamp(details.updated_at),
+        "run_started_at": timestamp(details.started_at),
+        "completed_at": timestamp(details.stopped_at) if run.done else None,
+        "duration_seconds": details.duration_seconds,
+        "can_rerun": run.can_rerun and run.done,
+        "can_cancel": run.cancellable,
+    }
+
+
+def _list_json(listing: RunListing, links: Links) -> Json:
+    """A page of runs in the shape of single runs. Fields that the list does not show are null."""
+    each = [run_json(one, links) if isinstance(one, Run) else _row(one, listing.events, links) for one in listing.runs]
+    return {"total_count": listing.total, "workflow_runs": each}
+
+
+def _row(row: RunRow, events: Mapping[int, str], links: Links) -> Json:
+    return {
+        "id": None,
+        "run_number": row.number,
+        "display_title": row.title,
+        "status": row.status,
+        "conclusion": row.status if row.status.done else None,
+        "done": row.status.done,
+        "event": events.get(row.number),
+        "workflow_id": row.workflow_id,
+        "head_branch": row.head_branch,
+        "head_sha": row.head_sha,
+        "actor": row.actor,
+        **_links(row, links),
+        "created_at": None,
+        "updated_at": timestamp(row.updated_at),
+        "run_started_at": None,
+        "completed_at": None,
+        "duration_seconds": row.duration_seconds,
+        "can_rerun": None,
+        "can_cancel": None,
+    }
+
+
+def _links(run: HasAddress, links: Links) -> Json:
+    return {
+        "html_url": links.html(run),
+        "jobs_url": links.api(run, "/jobs"),
+        "logs_url": links.api(run, "/logs"),
+        "rerun_url": links.api(run, "/rerun"),
+    }

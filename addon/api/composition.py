@@ -1,0 +1,117 @@
+"""The composition root: builds the use cases for one Forgejo, and gives each handler the one that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from flask import Response
+
+from addon.actions.artifacts import ReadArtifacts
+from addon.actions.cancel import CancelRun
+from addon.actions.finding.list_runs import ListRuns
+from addon.actions.finding.run_finder import RunFinder
+from addon.actions.finding.run_selector import RunSelector
+from addon.actions.following.follow_logs import FollowLimits, FollowLogs
+from addon.actions.jobs import ReadJobs
+from addon.actions.logs.read_logs import ReadLogs
+from addon.actions.query import Query
+from addon.actions.rerun import RerunRun
+from addon.actions.summary import Summarize
+from addon.actions.waiting import Waiting, WaitLimits
+from addon.api.about.health import Health
+from addon.api.about.metrics import Metrics
+from addon.api.about.pages import About
+from addon.api.answers import artifacts, changes, jobs, logs, runs, summary
+from addon.caller import Caller
+from addon.errors import UpstreamUnexpected
+from addon.forgejo.access import Access
+from addon.forgejo.admin import credentials
+from addon.forgejo.admin.session import AdminSession
+from addon.forgejo.artifacts import ArtifactPages
+from addon.forgejo.job_logs import JobLogs
+from addon.forgejo.rest import RestApi
+from addon.forgejo.runs_api import RunsApi
+from addon.forgejo.transport import Transport
+from addon.forgejo.upstream import Upstream, reported_version
+from addon.forgejo.web_ui import WebUi
+from addon.journal import Journal
+from addon.settings import Settings
+
+Handler = Callable[[Query, Caller], Response]
+HEALTH_PATH = "/api/healthz"
+# How many seconds a Forgejo that doesn't answer may delay the start.
+FIRST_CHECK = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is made of: a handler for each action, and what is needed beside them."""
+
+    handlers: Mapping[str, Handler]
+    access: Access
+    finder: RunFinder
+    following: FollowLogs
+    about: About
+    journal: Journal
+
+
+def connect(settings: Settings) -> Upstream:
+    """The Forgejo behind the proxy, after a first check of its version."""
+    upstream = Upstream(Transport(settings.upstream, min(settings.timeout, FIRST_CHECK), 1))
+    upstream.check()
+    return upstream
+
+
+def build(settings: Settings, upstream: Upstream) -> Parts:
+    """Builds the parts for one Forgejo.
+
+    Requests with callers' credentials and requests with the administrator's session use separate connections and
+    limits. So they can't be confused, and a flood of the former can't block the latter.
+    """
+    half, metrics = settings.threads // 2, Metrics()
+    observe = metrics.count_exchange
+    callers = Transport(settings.upstream, settings.timeout, half, who="caller", observe=observe)
+    admin = Transport(
+        settings.upstream, settings.timeout, half, streams=settings.threads, who="session", observe=observe
+    )
+    session = AdminSession(admin, credentials.from_environment)
+    rest, web_ui, job_logs, artifact_pages = RestApi(callers), WebUi(session), JobLogs(session), ArtifactPages(session)
+    access = Access(rest, upstream.set_lists_runs)
+    runs_api = RunsApi(rest, access)
+    selector = RunSelector(runs_api, web_ui, lambda: upstream.newest_first)
+    finder = RunFinder(access, selector, web_ui, runs_api, settings.default_attempt)
+    wait_limits = WaitLimits(settings.threads, settings.max_wait, settings.recheck)
+    waiting = Waiting(finder, selector, access, runs_api, web_ui, wait_limits)
+    follow_limits = FollowLimits(settings.followers, settings.recheck)
+    following = FollowLogs(finder, access, web_ui, job_logs, follow_limits)
+    read_jobs = ReadJobs(finder, waiting, web_ui, job_logs)
+    read_artifacts = ReadArtifacts(finder, artifact_pages)
+    handlers: Mapping[str, Handler] = {
+        "info": partial(runs.info, waiting),
+        "runs": partial(runs.runs, ListRuns(finder, runs_api, web_ui)),
+        "jobs": partial(jobs.jobs, read_jobs),
+        "job": partial(jobs.job, read_jobs),
+        "attempts": partial(jobs.attempts, read_jobs),
+        "logs": partial(logs.logs, ReadLogs(finder, web_ui, job_logs), following),
+        "summary": partial(summary.summary, Summarize(waiting, web_ui, job_logs, artifact_pages)),
+        "rerun": partial(changes.rerun, RerunRun(finder, web_ui, artifact_pages)),
+        "cancel": partial(changes.cancel, CancelRun(finder, web_ui)),
+        "artifacts": partial(artifacts.artifacts, read_artifacts),
+        "artifact": partial(artifacts.artifact, read_artifacts),
+    }
+    about = About(
+        Health(lambda: _check_health(callers, session)),
+        metrics if settings.metrics else None,
+        settings,
+        lambda caller: reported_version(callers, caller.headers, caller.parameters),
+    )
+    return Parts(handlers, access, finder, following, about, Journal(settings.log, metrics.count_request))
+
+
+def _check_health(callers: Transport, session: AdminSession) -> None:
+    """Checks Forgejo and the session. Raises ApiError."""
+    if (status := callers.request("GET", HEALTH_PATH).status) != 200:
+        raise UpstreamUnexpected(f"Forgejo answered {status} to GET {HEALTH_PATH}")
+    session.check()

@@ -1,0 +1,1 @@
+"""Parsers of Forgejo's pages and JSON. Only this folder uses parsel."""

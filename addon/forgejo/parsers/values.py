@@ -1,0 +1,81 @@
+"""Values as Forgejo writes them on its pages and in its API: states, times, durations, links. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import unquote
+
+from parsel import Selector, SelectorList
+
+from addon.errors import UpstreamUnexpected
+from addon.model import Repo, Status
+
+RUN_PATH = re.compile(r"(?P<sub>/.*)?/(?P<owner>[^/]+)/(?P<name>[^/]+)/actions/runs/(?P<number>[0-9]+)(?P<rest>/.*)?")
+ATTEMPT_PATH = re.compile(r"/jobs/[0-9]+/attempt/([1-9][0-9]*)")
+DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|µs|us|ns)")
+DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|ms|m|s|µs|us|ns))+")
+SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
+
+
+@dataclass(frozen=True, slots=True)
+class RunLink:
+    """The parts of a run's path. `sub_path` is that of ROOT_URL, often empty; `attempt` is None if it is not named."""
+
+    sub_path: str
+    repo: Repo
+    number: int
+    attempt: int | None
+
+
+def run_link(path: str) -> RunLink:
+    """Parses `/{sub}/{owner}/{repo}/actions/runs/{number}[/jobs/{j}[/attempt/{a}]]`. Raises UpstreamUnexpected."""
+    match = RUN_PATH.fullmatch(path)
+    if match is None:
+        raise UpstreamUnexpected("Forgejo points to something that is no run")
+    attempt = ATTEMPT_PATH.fullmatch(match["rest"] or "")
+    repo = Repo(unquote(match["owner"]), unquote(match["name"]))
+    return RunLink(match["sub"] or "", repo, int(match["number"]), int(attempt[1]) if attempt else None)
+
+
+def status(word: object) -> Status:
+    """A state by its name; UNKNOWN for a name of a later version."""
+    try:
+        return Status(str(word))
+    except ValueError:
+        return Status.UNKNOWN
+
+
+def duration(text: str) -> float | None:
+    """Seconds of a Go duration, `1h2m3s`; None if it is negative (a runner's clock was wrong) or malformed."""
+    if text == "0s" or not DURATION.fullmatch(text):
+        return 0.0 if text == "0s" else None
+    return sum(float(number) * SECONDS[unit] for number, unit in DURATION_PART.findall(text))
+
+
+def time(text: str | None) -> datetime | None:
+    """RFC 3339 as a UTC datetime; None for nothing, and for the year 1970, which is how Forgejo writes "never"."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.year > 1970 else None
+
+
+def last_segment(link: str | None) -> str | None:
+    """The last segment of a link's path, decoded; None if there is none."""
+    return unquote((link or "").rstrip("/").rpartition("/")[2]) or None
+
+
+def attribute(nodes: SelectorList[Selector], name: str) -> str | None:
+    """One attribute of the first node. (`Selector.attrib` fails on an element with a malformed attribute name.)"""
+    return nodes[:1].xpath(f"@{name}").get()
+
+
+def changed(what: str, error: Exception) -> UpstreamUnexpected:
+    """The error for a missing or changed field, with its name for those who adapt the parser to a new Forgejo."""
+    field = f"the field {error.args[0]!r}" if isinstance(error, KeyError) else f"a field ({type(error).__name__})"
+    return UpstreamUnexpected(f"Forgejo's {what} lacks or changed {field}")
