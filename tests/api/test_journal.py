@@ -93,6 +93,15 @@ def test_lines_of_a_proxy(target: Target, demo: Sample) -> None:
     assert demo.reader not in log
 
 
+def test_a_further_question_does_not_hide_who_wants_a_change(target: Target, demo: Sample) -> None:
+    """With an event filter, the run's event is asked for after the permission to write."""
+    target.request("POST", f"{demo.base}/2/rerun?event=push&dry_run=true", demo.writer)
+    start = f"POST {demo.base.removeprefix('/api/v1/repos/').removesuffix('/actions/runs')} runs/2/rerun event=push"
+    patiently(lambda: start in target.proxy.log())
+    (line,) = [line for line in target.proxy.log().splitlines() if line.startswith(start)]
+    assert f"caller=writer-{demo.repo.full_name.removeprefix('owner-').removesuffix('/demo')}" in line
+
+
 @pytest.fixture(scope="module")
 def watched() -> Iterator[tuple[Double, Proxy, Sample]]:
     """A proxy that logs JSON and shows metrics."""
