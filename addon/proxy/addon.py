@@ -15,14 +15,14 @@ import time
 import weakref
 from dataclasses import replace
 
-from mitmproxy import ctx, exceptions, http, tcp
+from mitmproxy import contentviews, ctx, exceptions, http, tcp
 from mitmproxy.addonmanager import Loader
 from mitmproxy.net.http import url
 
 from addon import __version__, journal, settings, trace
 from addon.api import routes
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER
-from addon.proxy import forwarded, idle_addons, mitmweb, redact, swagger
+from addon.proxy import content_view, forwarded, idle_addons, mitmweb, redact, swagger
 from addon.proxy.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -53,9 +53,10 @@ class ActionsExtension:
         self._shown = False
 
     def load(self, loader: Loader) -> None:
-        """Declares the options, all of type text."""
+        """Declares the options, all of type text, and mitmweb's view of extension requests."""
         for name, (default, text) in settings.OPTIONS.items():
             loader.add_option(name, str, default, text)
+        contentviews.add(content_view.ActionsContentview)
 
     def configure(self, updated: set[str]) -> None:
         """Checks the options. An invalid one stops the start; later, it is refused."""
@@ -164,6 +165,7 @@ class ActionsExtension:
             mitmweb.restore(flow)
         redact.request(flow)  # also a request that was too malformed to be sent
         redact.response(flow)
+        mitmweb.ended(flow)  # last: a response with content looks as if it had not been sent
         if self._settings is not None:
             self._kept.finished(flow, self._settings.web_flows)
 

@@ -1,11 +1,10 @@
-"""What mitmweb shows of an extension request: the client's URL, a comment, and a small JSON body.
+"""What mitmweb shows of an extension request: the client's URL, a comment, the trace, and the start of the body.
 
 A flow is changed only after its bytes were sent. mitmweb keeps a limited number of finished flows.
 """
 
 from __future__ import annotations
 
-import json
 from collections import deque
 
 from mitmproxy import ctx, http
@@ -13,12 +12,13 @@ from mitmproxy.addons.view import View
 from mitmproxy.net.http import url
 
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER, TRACE_HEADER
+from addon.proxy import content_view
 
 # mitmweb's marks: answered by the extension, and passed to Forgejo although the extension has such a path.
 MARK, PASSED_MARK = ":rocket:", ":arrow_right:"
 TAKEN = "actions-extension-taken"
-# JSON bodies up to this size, in bytes, are kept for mitmweb. Everything else is streamed and forgotten.
-MOST_SHOWN = 256 * 1024
+# How many bytes of a body are kept for mitmweb.
+MOST_SHOWN = 64 * 1024
 
 
 def is_shown() -> bool:
@@ -45,10 +45,34 @@ def answered(flow: http.HTTPFlow) -> None:
     """Takes the trace out of the application's response, whose head has not been sent yet."""
     assert flow.response is not None  # noqa: S101
     record = flow.response.headers.pop(TRACE_HEADER, None)
-    if record is not None:
-        flow.comment = comment(record)
-        flow.response.stream = not _is_small_json(flow.response)
+    trace = content_view.parsed(record) if record is not None else None
+    if trace is not None:
+        flow.comment = content_view.summary(trace)
+        flow.metadata[content_view.TRACE] = trace
+        flow.response.stream = Preview() if _view() is not None else True
     restore(flow)
+
+
+def ended(flow: http.HTTPFlow) -> None:
+    """Gives the sent response the start of its body, for mitmweb."""
+    if flow.response is not None and isinstance(flow.response.stream, Preview):
+        preview = flow.response.stream
+        flow.metadata[content_view.SIZE] = preview.size
+        flow.response.raw_content = bytes(preview.start)
+
+
+class Preview:
+    """Passes a streamed body on unchanged, and keeps its start."""
+
+    def __init__(self) -> None:
+        self.start = bytearray()
+        self.size = 0
+
+    def __call__(self, data: bytes) -> bytes:
+        """Called for each part of the body."""
+        self.size += len(data)
+        self.start += data[: MOST_SHOWN - len(self.start)]
+        return data
 
 
 def restore(flow: http.HTTPFlow) -> None:
@@ -64,21 +88,6 @@ def restore(flow: http.HTTPFlow) -> None:
 
 def _authority(host: str) -> tuple[str, int | None]:
     return url.parse_authority(host, check=False)
-
-
-def comment(record: str) -> str:
-    """The trace of a request as text."""
-    try:
-        trace = json.loads(record)
-        rows = [
-            f"• {by} {method} {target} → {status or 'no answer'} {ms:.0f} ms"  # mitmweb shows it all as one line
-            for by, method, target, status, ms in trace["forgejo"]
-        ]
-        more = [f"… and {trace['more']} more"] if trace["more"] else []
-        access = trace["access"] or "not asked"
-        return "\n".join([f"{trace['asked'] or 'no request for a run'}, access {access}", *rows, *more])
-    except (ValueError, KeyError, TypeError):
-        return "answered by the Actions extension"
 
 
 class FlowLimit:
@@ -103,9 +112,3 @@ class FlowLimit:
 
 def _view() -> View | None:
     return ctx.master.addons.get("view")  # type: ignore[no-untyped-call, no-any-return]
-
-
-def _is_small_json(response: http.Response) -> bool:
-    length = response.headers.get("Content-Length", "")
-    small = length.isdecimal() and int(length) <= MOST_SHOWN
-    return small and response.headers.get("Content-Type", "").startswith("application/json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from flask import Response, g, request
@@ -25,6 +25,7 @@ class Settings:
     REQUIRE_SIGNIN_VIEW: bool = False
     gzip: bool = False
     SERVE_DIRECT: str = ""  # where the storage signs URLs that are served from there, as https://storage.example
+    front_page: Callable[[], str] | None = None  # the demo's; with it, the pages of runs are made for people too
 
 
 @dataclass

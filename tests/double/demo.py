@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.double import git
+from tests.double import demo_pages, git
 from tests.double.model import Git, Job, JobSpec, Repo, Run, Status, User
 from tests.double.rerun import rerun
 from tests.double.server import Double
@@ -26,6 +26,12 @@ ADMIN_PASSWORD = os.environ.get("DEMO_ADMIN_PASSWORD", "demo-admin-password")
 REPO = "org/repo"
 ALICE_TOKEN = "a11ce".ljust(40, "0")
 BOB_TOKEN = "b0b".ljust(40, "0")
+# What to try, as description, curl options and path below the repository's runs.
+EXAMPLES = (
+    ("Why did the newest run fail?", "-H 'Accept: text/plain' ", "latest/summary"),
+    ("The log of its failed job", "", "latest/logs?job=test"),
+    ("Rerun what failed", "-X POST ", "latest/rerun?job=failed"),
+)
 VERSION = "v15"
 
 PICKED_AFTER = 1.0
@@ -133,10 +139,20 @@ class Demo:
         self._clock = Clock(time.time() - 3600)
         self.world = World(self._clock)
         self.double = Double(version, self.world, root_url, port)
+        self.double.settings.front_page = self._front_page
         self._ended = threading.Event()
         self.repo = self._people()
         self._growing = self._past()
         self._clock.now = None
+
+    def examples(self) -> list[tuple[str, str]]:
+        """What to try: descriptions with commands for the demo's address."""
+        base = f"{self.double.root}/api/v1/repos/{REPO}/actions/runs"
+        header = f"-H 'Authorization: token {ALICE_TOKEN}'"
+        return [(what, f"curl {options}{header} '{base}/{path}'") for what, options, path in EXAMPLES]
+
+    def _front_page(self) -> str:
+        return demo_pages.front_page(self.double.root, REPO, self.repo.runs, self.examples())
 
     def start(self) -> Double:
         if shutil.which("git"):
@@ -161,7 +177,7 @@ class Demo:
         world.token(alice, "all", value=ALICE_TOKEN)
         world.token(bob, "all", value=BOB_TOKEN)
         world.org(REPO.partition("/")[0])
-        repo = world.repo(REPO)
+        repo = world.repo(REPO, private=False)
         repo.collaborators |= {alice: "write", bob: "read"}
         repo.next_index = 40
         return repo

@@ -1,12 +1,12 @@
 """The demo that `./run.sh` starts without a Forgejo: python -m tests.double.serve_demo HOST:PORT PROGRAM [ARGS].
 
-DEMO_VERSION names another Forgejo (v7 to v16), DEMO_PACE how long its runner takes, as a part of its usual time.
-Runs the demo's stand-in in this process and the proxy PROGRAM before it, prints lines to paste once it listens, and
-ends both together.
+DEMO_VERSION chooses the Forgejo version (v7 to v16). DEMO_PACE is the runner's time as a factor of the usual time.
+The stand-in runs in this process, the proxy PROGRAM in front of it. Both end together.
 """
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import signal
@@ -16,16 +16,9 @@ import sys
 import time
 from types import FrameType
 
-from tests.double.demo import ADMIN_PASSWORD, ADMIN_USER, ALICE_TOKEN, BOB_TOKEN, REPO, VERSION, Demo
+from tests.double.demo import ADMIN_PASSWORD, ADMIN_USER, ALICE_TOKEN, REPO, VERSION, Demo
 
 START_TIMEOUT = 30.0
-EXAMPLES = (
-    ("the log of the newest run of a workflow", BOB_TOKEN, "latest/logs?workflow_id=ci.yml"),
-    ("the log of job 1 of run 42", BOB_TOKEN, "42/logs?job=1"),
-    ("the jobs of the newest run of a workflow", BOB_TOKEN, "latest/jobs?workflow_id=ci.yml"),
-    ("what failed", BOB_TOKEN, "latest/summary"),
-    ("run it again (alice may write)", ALICE_TOKEN, "latest/rerun"),
-)
 
 
 def main() -> int:
@@ -37,7 +30,8 @@ def main() -> int:
         return 2
     for number in (signal.SIGINT, signal.SIGTERM):  # also where SIGINT came ignored, as for a job in the background
         signal.signal(number, _interrupt)
-    demo = Demo(os.environ.get("DEMO_VERSION", VERSION), pace=float(os.environ.get("DEMO_PACE", "1")))
+    version = os.environ.get("DEMO_VERSION", VERSION)
+    demo = Demo(version, f"http://{_reachable(listen)}/", pace=float(os.environ.get("DEMO_PACE", "1")))
     double = demo.start()
     environment = os.environ | {"FORGEJO_ADMIN_USER": ADMIN_USER, "FORGEJO_ADMIN_PASSWORD": ADMIN_PASSWORD}
     # A group of its own: Ctrl-C reaches this process only, which then ends the proxy.
@@ -46,7 +40,7 @@ def main() -> int:
     )
     try:
         _wait_for(proxy, host, int(port))
-        _print_examples(f"http://{host}:{port}/api/v1/repos/{REPO}/actions/runs")
+        _print_introduction(demo, version)
         return proxy.wait()
     except KeyboardInterrupt:
         return 0
@@ -60,8 +54,20 @@ def main() -> int:
 
 def _wait_for(proxy: subprocess.Popen[bytes], host: str, port: int) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while proxy.poll() is None and time.monotonic() < deadline and not _open(host, port):
+    while proxy.poll() is None and time.monotonic() < deadline and not _answers(host, port):
         time.sleep(0.05)
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether the proxy answers, which it does after its start line."""
+    connection = http.client.HTTPConnection(host.strip("[]"), port, timeout=5)
+    try:
+        connection.request("GET", "/api/v1/actions-extensions")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _open(host: str, port: int) -> bool:
@@ -72,15 +78,27 @@ def _open(host: str, port: int) -> bool:
     return True
 
 
-def _print_examples(base: str) -> None:
-    print("\nA demo Forgejo with sample runs is behind the proxy. Paste into another terminal:\n")
-    for what, token, path in EXAMPLES:
-        post = "-X POST " if path.endswith("/rerun") else ""
-        print(f"  # {what}\n  curl {post}-H 'Authorization: token {token}' '{base}/{path}'\n")
+def _reachable(listen: str) -> str:
+    """An address that clients on this machine can use."""
+    host, _, port = listen.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _print_introduction(demo: Demo, version: str) -> None:
+    root = demo.double.root
+    print(f"\nDemo: a stand-in for Forgejo {version[1:]} with sample runs of {REPO}, behind the proxy at {root}\n")
+    print("You are alice; her token may read and write. Try this in another terminal:\n")
+    for what, command in demo.examples():
+        print(f"  # {what}\n  {command}\n")
     if shutil.which("git"):
-        host = base.removeprefix("http://").partition("/")[0]
-        print(f"  # a repository to push to (see Recipes)\n  git clone http://alice:{ALICE_TOKEN}@{host}/{REPO}.git\n")
-    print("Ctrl-C ends it. To run in front of your own Forgejo: ./run.sh help", flush=True)
+        address = root.removeprefix("http://")
+        print(f"  # A repository to push to\n  git clone http://alice:{ALICE_TOKEN}@{address}/{REPO}.git\n")
+    print(f"In a browser:   {root}/")
+    print(f"Documentation:  {root}/api/v1/actions-extensions/docs")
+    print("Look inside:    ./run.sh web    (the same in mitmweb)")
+    print("Your Forgejo:   ./run.sh help")
+    print("\nCtrl-C ends the demo.", flush=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

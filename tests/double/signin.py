@@ -141,4 +141,5 @@ def logout() -> Response:
 
 @pages.get("/")
 def home() -> Response:
-    return context().page("<p>home</p>")
+    ctx = context()
+    return answers.page(ctx.settings.front_page()) if ctx.settings.front_page else ctx.page("<p>home</p>")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
-from tests.double import answers, html, view
+from tests.double import answers, demo_pages, html, view
 from tests.double.context import Context, context
 from tests.double.model import Job, Repo, Run, Task
 from tests.double.rerun import RefusedError, rerun
@@ -174,7 +174,11 @@ def _page(ctx: Context, run: Run, index: str, job: str, attempt: str | None) -> 
         attributes["data-initial-post-response"] = answers.document(state).get_data(as_text=True)
         attributes["data-initial-artifacts-response"] = answers.document(view.artifacts(run)).get_data(as_text=True)
     attributes["data-locale-status-success"] = ctx.texts["success"]
-    return ctx.page(html.run_view(attributes))
+    body = html.run_view(attributes)
+    if ctx.settings.front_page:
+        found = find_job(run, job)
+        body += demo_pages.run_body(ctx.world, run, found, find_task(ctx, found, attempt), ctx.sub)
+    return ctx.page(body)
 
 
 def _view(ctx: Context, run: Run, job: Job, task: Task | None, cursors: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -14,8 +15,8 @@ import requests
 from mitmproxy.test import tflow, tutils
 
 from addon.internal_headers import TRACE_HEADER
-from addon.proxy import mitmweb
-from tests.double import Double
+from addon.proxy import content_view, mitmweb
+from tests.double import Double, JobSpec
 from tests.support.proxy import Proxy, start_proxy
 from tests.support.sample import Sample, sample
 
@@ -47,6 +48,12 @@ class Web:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         return flow
+
+    def shown(self, flow: dict[str, Any]) -> tuple[str, str]:
+        """The name of the view that mitmweb chooses, and its text."""
+        url = f"{self.url}/flows/{flow['id']}/response/content/auto.json"
+        found = requests.get(url, params=PASSWORD, timeout=20).json()
+        return found["view_name"], found["text"]
 
     def body(self, flow: dict[str, Any]) -> bytes:
         return requests.get(f"{self.url}/flows/{flow['id']}/response/content.data", params=PASSWORD, timeout=20).content
@@ -89,22 +96,37 @@ def test_an_extension_request(web: Web) -> None:
     assert web.body(flow) == answer.content and answer.json()
 
 
-def test_its_comment(web: Web) -> None:
-    assert web.ask("GET", f"{web.demo.base}/2/jobs?job=test").status_code == 200
-    lines = web.newest()["comment"].splitlines()
-    assert lines[0] == f"{web.demo.repo.full_name} runs/2/jobs job=test, access read: yes"
-    assert (
-        lines[1].startswith(f"• caller GET /api/v1/repos/{web.demo.repo.full_name}/actions/runs?")
-        and "→ 200 " in lines[1]
+def test_the_trace_is_shown_with_the_body(web: Web) -> None:
+    answer = web.ask("GET", f"{web.demo.base}/2/jobs?job=test")
+    flow = web.newest()
+    asked = f"{web.demo.repo.full_name} runs/2/jobs job=test"
+    assert re.fullmatch(
+        re.escape(f"{asked} · access read: yes · ") + r"\d+ requests to Forgejo, \d+ ms", flow["comment"]
     )
-    assert any(line.startswith(f"• session GET /{web.demo.repo.full_name}/actions/runs/2/jobs/1/") for line in lines)
+    view, text = web.shown(flow)
+    lines = text.splitlines()
+    assert view == "Actions request" and lines[:2] == [f"request  {asked}", "access   read: yes"]
+    api, page = f"/api/v1/repos/{web.demo.repo.full_name}/actions/runs", f"/{web.demo.repo.full_name}/actions/runs/2"
+    assert re.fullmatch(rf" +\d+  200     caller   GET {re.escape(api)}\?.*", lines[4])
+    assert any(re.fullmatch(rf" +\d+  200     session  GET {re.escape(page)}/jobs/1/attempt/1", line) for line in lines)
+    body = lines.index(f"body, {len(answer.content):,} bytes:")
+    assert json.loads("\n".join(lines[body + 1 :])) == answer.json()
     assert web.ask("POST", f"{web.demo.base}/2/rerun", Authorization=f"token {web.demo.reader}").status_code == 403
-    assert "access write: 403" in web.newest()["comment"]
+    assert "access   write: 403" in web.shown(web.newest())[1]
 
 
-def test_a_log_is_not_kept_and_a_head_has_no_body(web: Web) -> None:
-    assert web.ask("GET", f"{web.demo.base}/1/logs").status_code == 200
-    assert web.newest()["response"]["contentLength"] is None
+def test_of_a_log_the_start_is_kept(web: Web) -> None:
+    run = web.double.world.run(web.demo.repo, jobs=[JobSpec("big")])
+    web.double.world.big_log(run.jobs[0], 3 << 20)
+    answer = web.ask("GET", f"{web.demo.base}/{run.index}/logs")
+    assert len(answer.content) == 3 << 20
+    flow = web.newest()
+    assert web.body(flow) == answer.content[: mitmweb.MOST_SHOWN]
+    text = web.shown(flow)[1]
+    assert f"body, 3,145,728 bytes, the first {mitmweb.MOST_SHOWN:,} of them:" in text and " row 7 x" in text
+
+
+def test_a_head_has_no_body(web: Web) -> None:
     with requests.Session() as session:
         for _ in range(2):  # a body after a HEAD would be taken for the next answer
             head = session.head(
@@ -166,8 +188,8 @@ def test_without_mitmweb_nothing_is_asked_for(web: Web) -> None:
 @pytest.mark.parametrize(
     "record", ["", "[]", "{}", "null", json.dumps({"asked": "x", "access": None, "forgejo": [[1]], "more": 0})]
 )
-def test_a_record_that_is_none(record: str) -> None:
-    assert mitmweb.comment(record) == "answered by the Actions extension"
+def test_a_malformed_trace_is_none(record: str) -> None:
+    assert content_view.parsed(record) is None
 
 
 @pytest.mark.parametrize(
