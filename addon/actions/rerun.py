@@ -32,7 +32,7 @@ class Rerun:
     """The result of a rerun, or what a dry run would do.
 
     `job` is what was asked for: an index, FAILED, or None for all. `asked` are the jobs that Forgejo was asked to
-    rerun (`whole`: all of them); `attempts` are the new attempts by index, where Forgejo told them; `refused` says
+    rerun (`whole`: all of them); `attempts` are the new attempts by index, where Forgejo reports them; `refused` says
     by index why Forgejo did not rerun some; `artifacts_deleted` are the artifacts that the rerun deletes.
     """
 

@@ -1,7 +1,7 @@
 """The use case of a summary: why a run failed, by the failed steps' last lines and the annotations in the logs.
 
-The work is limited, however many jobs failed and however long their logs are: only the first failed jobs are
-explained, and only the end of each log is read. What is missing says why.
+Many failed jobs and long logs must not make it expensive. So only the first failed jobs are explained, and only the end
+of each log is read. What is missing says why.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class FailedStep:
 class FailedJob:
     """A failed job. `explained` is false for jobs over the limit.
 
-    `last_lines` are the log's last ones, if they can't be told by step. `problem` says what is missing and why.
+    `last_lines` are the log's last ones, if they can't be assigned to steps. `problem` says what is missing and why.
     """
 
     job: Job

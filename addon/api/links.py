@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import quote
 
-from addon.model import Repo
-
-
-class HasAddress(Protocol):
-    """The parts of a run that its URLs need."""
-
-    @property
-    def repo(self) -> Repo: ...
-    @property
-    def number(self) -> int: ...
-    @property
-    def sub_path(self) -> str: ...
+from addon.model import Run, RunRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +14,14 @@ class Links:
 
     base: str
 
-    def html(self, run: HasAddress, tail: str = "") -> str:
+    def html(self, run: Run | RunRow, tail: str = "") -> str:
         """The run in Forgejo's web UI."""
         return f"{self.base}{run.sub_path}/{_repo(run)}/actions/runs/{run.number}{tail}"
 
-    def api(self, run: HasAddress, tail: str = "") -> str:
+    def api(self, run: Run | RunRow, tail: str = "") -> str:
         """The run's extension path with by-number, which never means one of Forgejo's own routes."""
         return f"{self.base}{run.sub_path}/api/v1/repos/{_repo(run)}/actions/runs/by-number/{run.number}{tail}"
 
 
-def _repo(run: HasAddress) -> str:
+def _repo(run: Run | RunRow) -> str:
     return f"{quote(run.repo.owner)}/{quote(run.repo.name)}"

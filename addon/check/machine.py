@@ -117,7 +117,7 @@ def environment(setup: Setup) -> Iterator[Finding]:
         text = f"FORGEJO_URL is {given!r}" if given else "FORGEJO_URL is not set: ./run.sh would start the demo"
         yield problem("Forgejo", text, "write scheme, host and port, without a path, as http://127.0.0.1:3000")
     if not values.get("FORGEJO_ADMIN_USER"):
-        yield problem("account", "FORGEJO_ADMIN_USER is not set", "name the account whose session reads the pages")
+        yield problem("account", "FORGEJO_ADMIN_USER is not set", "name the account whose web session the proxy uses")
     elif file := values.get("FORGEJO_ADMIN_PASSWORD_FILE"):
         yield _password_file(Path(file))
     elif not values.get("FORGEJO_ADMIN_PASSWORD"):

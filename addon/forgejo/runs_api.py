@@ -93,7 +93,7 @@ class RunsApi:
         return found if isinstance(found, int) and found > 0 else None
 
     def user_id(self, grant: Grant, name: str) -> int | None:
-        """An account's database id, or None if the caller is not told."""
+        """An account's database id, or None if Forgejo does not show it to the caller."""
         if not is_name(name):
             return None
         response = self._rest.get(grant.caller, f"/users/{name}")

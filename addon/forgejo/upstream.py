@@ -37,7 +37,7 @@ class Upstream:
         return versions.has("newest_first", self.major) is True
 
     def check(self) -> None:
-        """Asks for the version. It stays unknown if anonymous clients are not told (REQUIRE_SIGNIN_VIEW)."""
+        """Asks for the version. It stays unknown if Forgejo hides it from anonymous clients (REQUIRE_SIGNIN_VIEW)."""
         try:
             self.version = reported_version(self._transport)
         except ApiError:

@@ -1,8 +1,8 @@
 """Runs in Forgejo's web UI, read and changed with the administrator's session.
 
-The version is never configured or remembered. Each response shows which kind of server sent it: before v13 a run's
-page is an empty shell, and its state comes by POST; since v13 `…/jobs/J` redirects to the page of an attempt, which
-holds the state.
+The version is never configured or remembered. Each response shows which kind of server sent it. Before v13 a run's page
+is an empty shell, and its state comes by POST. Since v13 `…/jobs/J` redirects to the page of an attempt, which has the
+state.
 """
 
 from __future__ import annotations

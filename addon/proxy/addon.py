@@ -141,7 +141,7 @@ class ActionsExtension:
             elif self._settings and self._describes(flow):
                 swagger.take(flow.response, self._settings)
             elif flow.response.headers.get("Content-Type", "").startswith("text/event-stream"):
-                self._in_flight.discard(flow)  # a stop does not wait for it; the extension's own streams end when told
+                self._in_flight.discard(flow)  # a stop does not wait for it; the application ends its own streams
         redact.request(flow)
 
     def tcp_message(self, flow: tcp.TCPFlow) -> None:

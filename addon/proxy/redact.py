@@ -45,8 +45,8 @@ def response(flow: http.HTTPFlow) -> None:
 class Unsent(http.Headers):
     """Redacted headers that are serialized once with their original values, for the client.
 
-    A response without a body, such as the redirect after a sign-in, is not streamed: mitmproxy calls the last hook
-    first and serializes the headers after it. (In HTTP/1; `mitm.yaml` turns HTTP/2 off.)
+    A response without a body, such as the redirect after a sign-in, is not streamed. mitmproxy then calls the last hook
+    before it serializes the headers. (In HTTP/1; `mitm.yaml` turns HTTP/2 off.)
     """
 
     def __init__(self, headers: http.Headers) -> None:

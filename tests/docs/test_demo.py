@@ -7,8 +7,10 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from html import escape
 
 import pytest
+import requests
 
 from addon import ROOT
 from tests.support.served_demo import served
@@ -29,19 +31,42 @@ def curl(line: str) -> str:
 
 def test_the_printed_lines_work_when_pasted(printed: str) -> None:
     lines = re.findall(r"^  (curl .*)$", printed, re.MULTILINE)
-    assert len(lines) == 5, printed
-    log, log42, jobs, summary, rerun = map(curl, lines)
-    assert log.endswith("Job finished\n")
-    assert "1 failed, 213 passed" in log42
-    assert '"total_count": 4' in jobs and '"failed_jobs": [{' in summary
+    assert len(lines) == 3, printed
+    summary, log, rerun = map(curl, lines)
+    assert "job 1, test: step 3, pytest, failed" in summary and "1 failed, 213 passed" in log
     assert '"status": "waiting"' in rerun
 
 
+def test_the_introduction_names_the_pages(printed: str) -> None:
+    """In their order: who the caller is, what to try, where to look."""
+    order = [printed.index(text) for text in ("You are alice", "curl", "In a browser", "Documentation", "Look inside")]
+    assert order == sorted(order) and printed.index("listening on") < order[0]
+
+
+def test_the_front_page_leads_to_runs_and_documentation(printed: str) -> None:
+    root = re.search(r"In a browser: +(http://\S+)/", printed)
+    assert root
+    front = requests.get(f"{root[1]}/", timeout=20).text
+    for link in re.findall('href="([^"]+)"', front):
+        answer = requests.get(root[1] + link, timeout=20, headers={"Accept": "text/html"})
+        assert answer.status_code == 200 and answer.url.startswith(root[1]), link
+    for command in re.findall(r"^  (curl .*)$", printed, re.MULTILINE):
+        assert escape(command) in front
+
+
+def test_a_runs_link_leads_to_a_page_with_its_log(printed: str) -> None:
+    root = re.search(r"In a browser: +(http://\S+)/", printed)
+    assert root
+    run = requests.get(f"{root[1]}/api/v1/repos/org/repo/actions/runs/by-number/42", timeout=20).json()
+    page = requests.get(f"{run['html_url']}/jobs/1", timeout=20)
+    assert page.url.startswith(root[1]) and "Parse empty input" in page.text and "1 failed, 213 passed" in page.text
+
+
 def test_the_readmes_lines_are_the_printed_ones(printed: str) -> None:
-    readme = (ROOT / "README.md").read_text().replace(" \\\n        ", " ")
-    told = [line.replace("127.0.0.1:8080", "HERE") for line in re.findall(r"\$ (curl .*)", readme)]
+    start = (ROOT / "README.md").read_text().partition("\n## Start\n")[2].partition("\n## ")[0]
+    written = [line.replace("127.0.0.1:8080", "HERE") for line in re.findall(r"^curl .*$", start, re.MULTILINE)]
     shown = [re.sub(r"127\.0\.0\.1:\d+", "HERE", line) for line in re.findall(r"^  (curl .*)$", printed, re.MULTILINE)]
-    assert told == shown
+    assert written == shown
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The README's recipes, each executed as it is printed, against the demo of every stand-in version."""
+"""The recipes of README.md and addon/docs/recipes.md, executed as printed against the demo of every version."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from tests.conftest import VERSIONS
 from tests.support.proxy import eventually
 from tests.support.served_demo import served
 
-README = (ROOT / "README.md").read_text()
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PERSON = {f"GIT_{who}_{what}": f"{who}@example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 TITLES = [
-    "", "Wait for my push", "Why did it fail", "The failed step's log", "Rerun what failed", "Follow a log",
-    "Download an artifact", "In a coding agent", "In a `git push` hook",
+    "Recipes", "Wait for my push", "Why did it fail?", "The failed steps' log", "Rerun what failed", "Follow the logs",
+    "More recipes", "Download an artifact", "The logs of all jobs as a zip", "The jobs that failed", "In a coding agent",
+    "In a git hook",
 ]  # fmt: skip
+TOOLS = ("git", "curl", "jq")
 
 
 def recipes() -> dict[str, str]:
-    """The commands under each heading."""
-    chapter = README.partition("\n## Recipes\n")[2].partition("\n## ")[0]
+    """The commands under each heading, of both files in order."""
+    readme = (ROOT / "README.md").read_text().partition("\n## Recipes\n")[2].partition("\n## ")[0]
+    page = (ROOT / "addon/docs/recipes.md").read_text().partition("\n")[2]
     found = {}
-    for part in chapter.split("\n### "):
-        title = part.partition("\n")[0]
-        found[title] = "".join(BLOCK.findall(part))
+    for heading, text in (("Recipes", readme), ("More recipes", page)):
+        for part in re.split(r"^##+ ", f"## {heading}\n{text}", flags=re.MULTILINE)[1:]:
+            found[part.partition("\n")[0]] = "".join(BLOCK.findall(part))
     return found
 
 
@@ -39,23 +40,38 @@ def test_every_recipe_has_commands() -> None:
     assert list(recipes()) == TITLES and all(recipes().values())
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.skipif(shutil.which("git") is None, reason="the recipes push with git, which is not installed")
-def test_they_work_as_printed(version: str, tmp_path: Path) -> None:
+def test_urls_are_quoted() -> None:
+    """Unquoted, zsh takes ? and & for its own."""
+    for file in (ROOT / "README.md", *(ROOT / "addon/docs").glob("*.md")):
+        for block in BLOCK.findall(file.read_text()):
+            for line in block.splitlines():
+                if "curl" in line and not line.startswith("git"):
+                    assert not re.search(r"""(?<!['"$=}\w/])https?://\S*[?&]""", line), f"{file}: {line}"
+
+
+# Every version in the system's sh, and one version in the shells that people type into.
+SHELLS = [*((version, "sh") for version in VERSIONS), ("v15", "bash"), ("v15", "zsh")]
+
+
+@pytest.mark.parametrize(("version", "shell"), SHELLS)
+def test_they_work_as_printed(version: str, shell: str, tmp_path: Path) -> None:
+    missing = [tool for tool in (*TOOLS, shell) if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed")
     with served(tmp_path, DEMO_VERSION=version, DEMO_PACE="0.2") as printed:
         address = re.search(r"127\.0\.0\.1:\d+", printed)
         assert address, printed
-        said = pasted(recipes(), address[0], tmp_path)
+        said = pasted(recipes(), address[0], tmp_path, shell)
         check(said, tmp_path / "repo", version)
 
 
-def pasted(commands: dict[str, str], address: str, folder: Path) -> dict[str, str]:
-    """What each says in one shell, with its exit status in the last line."""
+def pasted(commands: dict[str, str], address: str, folder: Path, shell: str) -> dict[str, str]:
+    """What each recipe prints in one shell, with its exit status in the last line."""
     script = "".join(f"echo '@@@ {at}'\n{text}echo \"status $?\"\n" for at, text in enumerate(commands.values()))
     (folder / "script").write_text(script.replace("127.0.0.1:8080", address))
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", **PERSON}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
-        ["sh", "script"], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=120
+        [shell, "script"], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=120
     )
     parts = re.split(r"^@@@ \d+\n", done.stdout.decode(), flags=re.MULTILINE)[1:]
     assert len(parts) == len(commands), done.stderr
@@ -66,23 +82,22 @@ def check(said: dict[str, str], repo: Path, version: str) -> None:
     """That each did what it says: a push's test fails at its first attempt, and succeeds at its second."""
     status = "status 0\n"
     assert all(text.endswith(status) for text in said.values()), said
-    assert (
-        '"display_title": "Try it", "status": "failure", "conclusion": "failure", "done": true'
-        in said["Wait for my push"]
-    )
-    assert "job 1, test: step 3, pytest, failed" in said["Why did it fail"]
-    assert "tests/test_parse.py:31  assert None == []" in said["Why did it fail"]
-    log = said["The failed step's log"]
-    assert log.startswith("==> test (2/4) · failure <==\n=====") and log.endswith(
-        f"1 failed, 213 passed in 4.11s {'=' * 25}\n{status}"
-    )
+    assert said["Wait for my push"].endswith(f"\nfailure\n{status}")
+    assert "Try it" in said["Why did it fail?"] and "job 1, test: step 3, pytest, failed" in said["Why did it fail?"]
+    assert "tests/test_parse.py:31  assert None == []" in said["Why did it fail?"]
+    log = said["The failed steps' log"]
+    assert log.startswith("==> test (2/4) · failure <==\n=====")
+    assert log.endswith(f"1 failed, 213 passed in 4.11s {'=' * 25}\n{status}")
     rerun = said["Rerun what failed"]
     assert '"job": "failed"' in rerun and '"name": "test", "status": "waiting", "previous_status": "failure"' in rerun
-    assert ('"name": "test-report"' in rerun) is (version in ("v15", "v16"))
-    followed = said["Follow a log"]
+    assert ('"name": "test-report"' in rerun) is (int(version[1:]) >= 15)
+    followed = said["Follow the logs"]
     assert "==> test (2/4)" in followed and "214 passed in 4.02s" in followed and "1 failed" not in followed
     with zipfile.ZipFile(repo / "test-report.zip") as archive:
         assert b"214 passed" in archive.read("report.txt")
+    with zipfile.ZipFile(repo / "logs.zip") as archive:
+        assert archive.namelist() == ["0-build.log", "1-test.log", "2-lint (mypy).log", "3-lint (ruff).log"]
+    assert said["The jobs that failed"] == status  # the rerun has succeeded
     agent = said["In a coding agent"]
     assert re.search(r"^### Run \d+: failure$", agent, re.MULTILINE) and agent.endswith("exit status 1\nstatus 0\n")
     assert "1 failed, 213 passed" in agent

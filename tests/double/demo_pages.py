@@ -15,7 +15,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e21 }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 a { color: #0b57d0 } code, pre { font: 13px/1.45 ui-monospace, monospace }
-pre { background: #f4f5f7; padding: .8rem 1rem; overflow-x: auto; border-radius: 6px }
+pre { background: #f4f5f7; padding: .8rem 1rem; border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere }
 table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .3rem .8rem .3rem 0 }
 th { border-bottom: 1px solid #c9cdd2; font-weight: 600 }
 .success { color: #1a7f37 } .failure { color: #c62828 } .running { color: #9a6700 } .muted { color: #5f6670 }
@@ -37,7 +37,7 @@ def front_page(root: str, repo: str, runs: Sequence[Run], examples: Sequence[tup
         f"<td>{escape(run.workflow_id)}</td><td>{escape(run.ref)}</td>{_status(run.status.value)}</tr>"
         for run in reversed(runs)
     )
-    commands = "".join(f"<p>{escape(what)}:</p><pre>{escape(command)}</pre>" for what, command in examples)
+    commands = "".join(f"<p>{escape(what)}</p><pre>{escape(command)}</pre>" for what, command in examples)
     return document(
         "Forgejo Actions over REST: demo",
         "<h1>Forgejo Actions over REST: demo</h1>"
@@ -74,7 +74,8 @@ def run_body(world: People, run: Run, job: Job, task: Task | None, sub: str) -> 
         f"<style>{STYLE}</style>"
         f'<h1>Run {run.index}: {escape(run.title)} <span class="{run.status.value}">{run.status.value}</span></h1>'
         f"<p>Workflow {escape(run.workflow_id)}, branch {escape(run.ref)}, commit <code>{run.sha[:10]}</code>. "
-        f'The same by REST: <a href="{api}/jobs">jobs</a>, <a href="{api}/summary">summary</a>.</p>'
+        f'The same by REST: <a href="{api}/jobs">jobs</a>, <a href="{api}/summary">summary</a>, '
+        f'<a href="{api}/logs?job={job.index}">this job\'s log</a>. <a href="{sub}/">All runs</a></p>'
         f"<table><tr><th>Job</th><th>Name</th><th>Status</th><th>Time</th></tr>{jobs}</table>"
         f"<h2>Job {job.index}: {escape(job.name)}</h2>"
         f"<table><tr><th>Step</th><th>Name</th><th>Status</th><th>Lines</th></tr>{steps}</table>"

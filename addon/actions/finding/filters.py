@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol
 
 from addon.actions.query import COMPLETED, Parameters
 from addon.forgejo.parsers.api_objects import ListedRun
@@ -14,17 +13,6 @@ from addon.model import Run, RunRow, Status
 
 WHOLE_SHAS = (40, 64)
 DONE = tuple(status for status in Status if status.done)
-
-
-class _HasOrigin(Protocol):
-    """The fields of a run that every source has."""
-
-    @property
-    def head_branch(self) -> str | None: ...
-    @property
-    def head_sha(self) -> str | None: ...
-    @property
-    def actor(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +118,7 @@ class Filters:
             return ()
         return DONE if self.status == COMPLETED else (Status(self.status),)
 
-    def _other_origin(self, run: _HasOrigin, actor_is_filtered: bool = False) -> str | None:
+    def _other_origin(self, run: Run | RunRow | ListedRun, actor_is_filtered: bool = False) -> str | None:
         if self.branch not in (None, run.head_branch):
             return f"is of {run.head_branch}, not of {self.branch}"
         if self.head_sha is not None and not (run.head_sha or "").startswith(self.head_sha):

@@ -21,7 +21,7 @@ CURSOR = re.compile(r"([0-9]{1,6}):([0-9]{1,9})-([0-9]{0,18})-([0-9]{1,15})-([0-
 # With more jobs than this, events have no id: it would be longer than the line.
 MOST_IN_ID = 20
 ENDINGS = {
-    "rerun": "a rerun has begun",
+    "rerun": "a rerun has started",
     "expired": "the log has expired: Forgejo has deleted it",
     "missing": "there is no log",
     "access": "access has ended",

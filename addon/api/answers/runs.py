@@ -9,7 +9,7 @@ from flask import Response
 from addon.actions.finding.list_runs import ListRuns, RunListing
 from addon.actions.query import Query
 from addon.actions.waiting import Waiting
-from addon.api.links import HasAddress, Links
+from addon.api.links import Links
 from addon.api.responses import Json, as_json, is_disconnected, links, timestamp
 from addon.caller import Caller
 from addon.model import Run, RunRow
@@ -81,7 +81,7 @@ def _row(row: RunRow, events: Mapping[int, str], links: Links) -> Json:
     }
 
 
-def _links(run: HasAddress, links: Links) -> Json:
+def _links(run: Run | RunRow, links: Links) -> Json:
     return {
         "html_url": links.html(run),
         "jobs_url": links.api(run, "/jobs"),
