@@ -1,6 +1,6 @@
 """Hostile requests at the running proxy: the administrator's session only opens what was asked for and approved.
 
-FUZZ_EXAMPLES says how many; the README has the command for the long run.
+FUZZ_EXAMPLES says how many; addon/docs/security.md has the command for the long run.
 """
 
 from __future__ import annotations

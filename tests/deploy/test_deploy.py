@@ -288,6 +288,6 @@ def known_by_run_sh(environment: dict[str, str]) -> None:
         assert name in text or name.startswith("PYTHON"), name
 
 
-def test_the_readme_names_each_file() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert all(f"addon/deploy/{file.name}" in readme for file in DEPLOY.iterdir())
+def test_the_deployment_page_names_each_file() -> None:
+    page = (ROOT / "addon/docs/deploy.md").read_text()
+    assert all(f"addon/deploy/{file.name}" in page for file in DEPLOY.iterdir())

@@ -142,7 +142,7 @@ CONNECTIONS = [
 EXPECT = b"POST /path HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"
 REFUSED = b"HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n"
-# The README's section on limits has a row for each.
+# addon/docs/limits.md has a row for each.
 CHANGED = [
     get("white space around values", headers=b"X-A:1\r\nX-B:   2  \r\n", through=Through(
         "there is one space before a value and none after it",

@@ -52,7 +52,7 @@ def _through(upstream: ScriptedUpstream, proxy: Proxy, case: Case, through: Thro
 
 
 def _expected(direct: Seen, through: Through) -> Seen:
-    """A known difference, which a later mitmproxy may do away with: then this fails, and the README is too modest."""
+    """A known difference. If a later mitmproxy removes it, this fails: then correct addon/docs/limits.md."""
     servers = len(direct.server_end) if through.servers is None else len(through.servers)
     return Seen(
         direct.at_server if through.at_server is None else through.at_server,

@@ -74,8 +74,8 @@ def test_every_key_of_mitm_yaml_is_an_option() -> None:
     assert set(yaml.safe_load((ROOT / "mitm.yaml").read_text())) <= names
 
 
-def test_readme_and_mitm_yaml_name_every_option() -> None:
-    for file in ("README.md", "mitm.yaml"):
+def test_the_documentation_and_mitm_yaml_name_every_option() -> None:
+    for file in ("addon/docs/operate.md", "mitm.yaml"):
         text = (ROOT / file).read_text()
         for name, default in DEFAULTS.items():
             assert name in text and default in text, (file, name)
