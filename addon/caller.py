@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 # All headers and parameters in which Forgejo's API takes credentials, and the client's address. Cookies are left out:
 # the API ignores them. X-WEBAUTH-* are left out too: anybody could send them.
-HEADERS = ("Authorization", "X-Forgejo-OTP", "X-Gitea-OTP", "Sudo", "X-Forwarded-For", "X-Real-IP")
+ADDRESS = ("X-Forwarded-For", "X-Real-IP")
+HEADERS = ("Authorization", "X-Forgejo-OTP", "X-Gitea-OTP", "Sudo", *ADDRESS)
 PARAMETERS = ("token", "access_token", "sudo")
 
 
@@ -24,6 +25,15 @@ class Caller:
     def key(self) -> tuple[object, ...]:
         """Equal for equal credentials. It contains them: never show it."""
         return (*sorted(self.headers.items()), None, *sorted(self.parameters.items()))
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the request has no credentials at all."""
+        return self.anonymous() == self
+
+    def anonymous(self) -> Caller:
+        """The same client without credentials."""
+        return Caller({name: value for name, value in self.headers.items() if name in ADDRESS})
 
     def redact(self, message: str) -> str:
         """The message with every token and password of this caller replaced by `[redacted]`."""

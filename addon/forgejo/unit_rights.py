@@ -1,7 +1,9 @@
 """Permission checks before v9, whose REST API has no route that needs the Actions unit.
 
 The repository's object shows only the caller's rights to the Code unit. The two can differ where an organisation's
-teams have rights by unit. So this check is stricter than Forgejo: every team must have the right to Actions.
+teams have rights by unit. So this check is stricter than Forgejo: every team must have the right to Actions, unless
+everybody may read the repository. (A restricted user is refused what everybody else may read, so a repository that is
+not private is not thereby open to the caller.)
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from addon.caller import Caller
-from addon.errors import Forbidden, UpstreamUnexpected
+from addon.errors import Forbidden, NotFound, Unauthorized, UpstreamUnexpected
 from addon.forgejo.rest import RestApi, archived, json_object
 from addon.model import Repo
 
@@ -37,17 +39,33 @@ def check_write(rest: RestApi, caller: Caller, repo: Repo) -> Repo:
 
 
 def _readable(rest: RestApi, caller: Caller, repo: Repo) -> tuple[Mapping[str, Any], Repo]:
+    found, repo = _seen(rest, caller, repo)
+    if found.get("private") is not False or not _is_open(rest, caller, repo):
+        # Also for administrators: this request refuses a public-only token, which the object's does not.
+        _check_teams(rest, caller, repo, found.get("permissions") or {}, ("read", "write", "admin", "owner"))
+    return found, repo
+
+
+def _seen(rest: RestApi, caller: Caller, repo: Repo) -> tuple[Mapping[str, Any], Repo]:
+    """The repository's object, if Actions are on and the caller may read its code."""
     answer = rest.ask_repo(caller, repo, "")
     found, repo = json_object(answer.response), answer.repo
-    rights = found.get("permissions") or {}
     if "has_actions" not in found:
         raise UpstreamUnexpected("Forgejo's API object of a repository does not tell of Actions")
-    if found.get("has_actions") is not True or rights.get("pull") is not True:
+    if found.get("has_actions") is not True or (found.get("permissions") or {}).get("pull") is not True:
         raise Forbidden(f"you may not read the Actions of {repo}, or they are turned off")
-    if found.get("private") is not False:
-        # Also for administrators: this request refuses a public-only token, which the object's does not.
-        _check_teams(rest, caller, repo, rights, ("read", "write", "admin", "owner"))
     return found, repo
+
+
+def _is_open(rest: RestApi, caller: Caller, repo: Repo) -> bool:
+    """Whether the repository is open to everybody: a request without credentials sees it too."""
+    if caller.is_anonymous:
+        return True
+    try:
+        _seen(rest, caller.anonymous(), repo)
+    except (Unauthorized, Forbidden, NotFound):
+        return False
+    return True
 
 
 def _check_teams(

@@ -66,6 +66,10 @@ def caller(category: str | None = None, level: str | None = None) -> tuple[Conte
         raise refuse(
             401, f"access token does not exist [sha: {quoted}]" if exists else "invalid username, password or token"
         )
+    if principal.user and not principal.user.active:
+        raise refuse(403, "This account is not activated.")
+    if principal.user and principal.user.prohibited:
+        raise refuse(403, "This account is prohibited from signing in, please contact your site administrator.")
     if principal.user and principal.user.must_change_password:
         raise refuse(403, "You must change your password. Change it at: /user/settings/change_password")
     if ctx.settings.REQUIRE_SIGNIN_VIEW and principal.user is None:

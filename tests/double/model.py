@@ -48,7 +48,10 @@ class Status(StrEnum):
 
 @dataclass(eq=False)
 class User:
-    """An account. `second factors` are `totp` (a base32 secret) and `webauthn`."""
+    """An account. Second factors are `totp` (a base32 secret) and `webauthn`.
+
+    One that is not `active`, or is `prohibited`, may not sign in; a `restricted` one sees only what it has a right to.
+    """
 
     id: int
     name: str
@@ -58,6 +61,8 @@ class User:
     totp: str | None = None
     webauthn: bool = False
     active: bool = True
+    prohibited: bool = False
+    restricted: bool = False
     language: str = ""
     created: int = 0
 
@@ -75,13 +80,16 @@ class Team:
 
 @dataclass(eq=False)
 class Org:
-    """An organisation; its owners are a team of their own. A `limited` one shows nothing to who isn't signed in."""
+    """An organisation; its owners are a team of their own.
+
+    Its `visibility` is "public", "limited" (to who is signed in) or "private" (to members and collaborators).
+    """
 
     id: int
     name: str
     teams: list[Team]
     created: int = 0
-    limited: bool = False
+    visibility: str = "public"
 
     def team(self, name: str, members: Sequence[User], units: Mapping[str, str], permission: str | None = None) -> Team:
         """A team with rights to all the organisation's repositories, such as {"repo.actions": "read"}."""

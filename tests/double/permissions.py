@@ -32,34 +32,54 @@ def allowed(version: Version, principal: Principal, repo: Repo, unit: str, level
 
 
 def sees(version: Version, principal: Principal, repo: Repo) -> bool:
-    """Whether the repository exists for the principal: any right to any unit will do."""
+    """Whether the repository exists for the principal: any right to any unit will do.
+
+    A token's limits take the rights to an organisation's repository away, but not its existence.
+    """
+    if isinstance(repo.owner, Org) and principal.user and not principal.user.admin and _limits(version, principal):
+        principal = Principal(principal.label, principal.user)
     return any(_level(version, principal, repo, unit, ignore_off=True) for unit in UNITS)
 
 
 def _level(version: Version, principal: Principal, repo: Repo, unit: str, ignore_off: bool = False) -> int:
     user, token = principal.user, principal.token
-    hidden = isinstance(repo.owner, Org) and repo.owner.limited and user is None
-    public = 0 if repo.private or hidden else 1
+    public = int(_is_open_to(user, repo))
     if token is not None and token.job_of is not None:
         found = LEVELS.index("write") if repo is token.job_of else 0
-    elif user is None or not user.active:
+    elif user is None:
         found = public
-    elif token is not None and token.repositories is not None and version.token_reducers:
-        listed = repo in token.repositories
-        found = max(public, user_level(user, repo, unit, admin=False)) if listed else public
     else:
-        reduced = token is not None and token.reduced and version.token_reducers
-        found = max(public, user_level(user, repo, unit, admin=not reduced))
+        found = max(public, user_level(user, repo, unit))
+        limits = _limits(version, principal)
+        if limits and repo not in (limits.repositories or ()):
+            found = min(found, 1 if limits.repositories else found) if _is_open_to(None, repo) else 0
     if unit == "repo.actions" and not repo.has_actions and not ignore_off:
         return 3 if found >= 3 and not version.api_needs_unit else 0
     return found
 
 
-def user_level(user: User, repo: Repo, unit: str, admin: bool = True) -> int:
+def _limits(version: Version, principal: Principal) -> Token | None:
+    """The principal's token, if it does not reach all repositories, in a version that heeds that everywhere."""
+    token = principal.token
+    return token if token is not None and token.reduced and version.token_reducers else None
+
+
+def _is_open_to(user: User | None, repo: Repo) -> bool:
+    """Whether a user may read the repository without a right of his own: restricted users never may."""
+    if repo.private or (user is not None and user.restricted):
+        return False
+    if not isinstance(repo.owner, Org) or repo.owner.visibility == "public":
+        return True
+    if user is None:
+        return False
+    return repo.owner.visibility == "limited" or any(user in team.members for team in repo.owner.teams)
+
+
+def user_level(user: User, repo: Repo, unit: str) -> int:
     """The index in LEVELS of a user's own right to a unit."""
     if user is repo.owner:
         return 4
-    if user.admin and admin:
+    if user.admin:
         return 3
     found = LEVELS.index(repo.collaborators.get(user, "none"))
     for team in repo.owner.teams if isinstance(repo.owner, Org) else ():

@@ -35,7 +35,7 @@ def user(world: People, who: User | Org, root: str, viewer: User | None = None) 
         "is_admin": told and isinstance(who, User) and who.admin,
         "last_login": moment(0) if told else NEVER,
         "created": moment(who.created),
-        "restricted": False,
+        "restricted": isinstance(who, User) and who.restricted,
         "active": told,
         "prohibit_login": False,
         "location": "",

@@ -98,7 +98,7 @@ def sign_in() -> Response:
     user = ctx.world.users.get(request.form.get("user_name", "").lower())
     if user is None or user.password != request.form.get("password"):
         return _form(ctx, ctx.texts["login_failed"])
-    if not user.active:
+    if not user.active or user.prohibited:
         return ctx.page("<h1>prohibited</h1>")
     if user.webauthn or user.totp:
         begin_session(ctx, Session(None, pending=user))

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-REPOSITORIES = ("public", "private", "team", "limited", "archived", "off", "renamed", "missing")
+# `team` is private, `open`, `limited` and `hidden` are not; their organisations are public, public, limited, private.
+REPOSITORIES = ("public", "private", "team", "open", "limited", "hidden", "archived", "off", "renamed", "missing")
+
+# The repositories that also callers ask for who are refused everywhere.
+FOR_ALL = ("public", "private", "missing")
 
 
 @dataclass(frozen=True)
@@ -33,134 +37,173 @@ OPERATIONS = {
         "GET", "latest/jobs/build?branch=main&status=completed&wait=1", 200, like="read", only=("public", "private")
     ),
     "rerun": Operation("POST", "{n}/rerun", 201),
-    "cancel": Operation("POST", "{n}/cancel", 200, on_waiting=True, like="rerun"),
+    "cancel": Operation(
+        "POST", "{n}/cancel", 200, on_waiting=True, like="rerun", only=("public", "private", "team", "limited")
+    ),
 }
 
 GRIDS = {
     "read": """
-                    public private team limited archived off renamed missing
-        anonymous      200     404  404     404      404 404     404     404
-        stranger       200     404  404     200      404 404     404     404
-        reader         200     200  200     200      200 404     200     404
-        actions-only   200     404  200     200      404 404     404     404
-        code-only      200     404  403     200      404 404     404     404
-        writer         200     200  200     200      200 404     200     404
-        administrator  200     200  200     200      200 404     200     404
-        site-admin     200     200  200     200      200 404     200     404
-        read-token     200     200  200     200      200 404     200     404
-        other-scope    403     403  403     403      403 403     403     403
-        public-only    200     403  403     200      403 403     403     404
-        specific       200     200  200     200      200 404     200     404
-        revoked        401     401  401     401      401 401     401     401
-        malformed      401     401  401     401      401 401     401     401
-        basic          200     200  200     200      200 404     200     404
-        basic-wrong    401     401  401     401      401 401     401     401
-        otp            200     200  200     200      200 404     200     404
-        otp-missing    401     401  401     401      401 401     401     401
-        sudo-reader    200     200  200     200      200 404     200     404
-        sudo-stranger  200     404  404     200      404 404     404     404
-        sudo-refused   403     403  403     403      403 403     403     403
-        cookie         200     404  404     404      404 404     404     404
-        two-tokens     401     401  401     401      401 401     401     401
-        job-token      404     200  404     404      404 404     404     404
+                           public private team open limited hidden archived off renamed missing
+        anonymous             200     404  404  200     404    404      404 404     404     404
+        stranger              200     404  404  200     200    404      404 404     404     404
+        restricted            404     404  404  404     404    404      404 404     404     404
+        inactive              403     403  403  403     403    403      403 403     403     403
+        prohibited            403     403  403  403     403    403      403 403     403     403
+        reader                200     200  200  200     200    404      200 404     200     404
+        actions-only          200     404  200  200     200    200      404 404     404     404
+        actions-writer        200     404  200  200     200    200      404 404     404     404
+        restricted-actions    404     404  200  200     200    200      404 404     404     404
+        code-only             200     404  403  200     200    200      404 404     404     404
+        restricted-code       404     404  403  403     403    403      404 404     404     404
+        writer                200     200  200  200     200    404      200 404     200     404
+        administrator         200     200  200  200     200    404      200 404     200     404
+        site-admin            200     200  200  200     200    200      200 404     200     404
+        read-token            200     200  200  200     200    404      200 404     200     404
+        other-scope           403     403  403  403     403    403      403 403     403     403
+        public-only           200     403  403  200     200    404      403 403     403     404
+        specific              200     200  200  200     200    404      200 404     200     404
+        revoked               401     401  401  401     401    401      401 401     401     401
+        malformed             401     401  401  401     401    401      401 401     401     401
+        basic                 200     200  200  200     200    404      200 404     200     404
+        basic-wrong           401     401  401  401     401    401      401 401     401     401
+        otp                   200     200  200  200     200    404      200 404     200     404
+        otp-missing           401     401  401  401     401    401      401 401     401     401
+        sudo-reader           200     200  200  200     200    404      200 404     200     404
+        sudo-stranger         200     404  404  200     200    404      404 404     404     404
+        sudo-restricted       404     404  404  404     404    404      404 404     404     404
+        sudo-refused          403     403  403  403     403    403      403 403     403     403
+        cookie                200     404  404  200     404    404      404 404     404     404
+        two-tokens            401     401  401  401     401    401      401 401     401     401
+        job-token             404     200  404  404     404    404      404 404     404     404
     """,
     "rerun": """
-                    public private team limited archived off renamed missing
-        anonymous      401     404  404     404      404 404     404     404
-        stranger       403     404  404     403      404 404     404     404
-        reader         403     403  403     403      403 404     403     404
-        actions-only   403     404  403     403      404 404     404     404
-        code-only      403     404  403     403      404 404     404     404
-        writer         201     201  201     403      409 404     201     404
-        administrator  201     201  201     403      409 404     201     404
-        site-admin     201     201  201     201      409 404     201     404
-        read-token     403     403  403     403      403 403     403     403
-        other-scope    403     403  403     403      403 403     403     403
-        public-only    201     403  403     403      403 403     403     404
-        specific       201     201  201     403      409 404     201     404
-        revoked        401     401  401     401      401 401     401     401
-        malformed      401     401  401     401      401 401     401     401
-        basic          201     201  201     403      409 404     201     404
-        basic-wrong    401     401  401     401      401 401     401     401
-        otp            403     403  403     403      403 404     403     404
-        otp-missing    401     401  401     401      401 401     401     401
-        sudo-reader    403     403  403     403      403 404     403     404
-        sudo-stranger  403     404  404     403      404 404     404     404
-        sudo-refused   403     403  403     403      403 403     403     403
-        cookie         401     404  404     404      404 404     404     404
-        two-tokens     401     401  401     401      401 401     401     401
-        job-token      404     201  404     404      404 404     404     404
+                           public private team open limited hidden archived off renamed missing
+        anonymous             401     404  404  401     404    404      404 404     404     404
+        stranger              403     404  404  403     403    404      404 404     404     404
+        restricted            404     404  404  404     404    404      404 404     404     404
+        inactive              403     403  403  403     403    403      403 403     403     403
+        prohibited            403     403  403  403     403    403      403 403     403     403
+        reader                403     403  403  403     403    404      403 404     403     404
+        actions-only          403     404  403  403     403    403      404 404     404     404
+        actions-writer        403     404  201  201     201    201      404 404     404     404
+        restricted-actions    404     404  403  403     403    403      404 404     404     404
+        code-only             403     404  403  403     403    403      404 404     404     404
+        restricted-code       404     404  403  403     403    403      404 404     404     404
+        writer                201     201  201  403     403    404      409 404     201     404
+        administrator         201     201  201  403     403    404      409 404     201     404
+        site-admin            201     201  201  201     201    201      409 404     201     404
+        read-token            403     403  403  403     403    403      403 403     403     403
+        other-scope           403     403  403  403     403    403      403 403     403     403
+        public-only           201     403  403  403     403    404      403 403     403     404
+        specific              201     201  201  403     403    404      409 404     201     404
+        revoked               401     401  401  401     401    401      401 401     401     401
+        malformed             401     401  401  401     401    401      401 401     401     401
+        basic                 201     201  201  403     403    404      409 404     201     404
+        basic-wrong           401     401  401  401     401    401      401 401     401     401
+        otp                   403     403  403  403     403    404      403 404     403     404
+        otp-missing           401     401  401  401     401    401      401 401     401     401
+        sudo-reader           403     403  403  403     403    404      403 404     403     404
+        sudo-stranger         403     404  404  403     403    404      404 404     404     404
+        sudo-restricted       404     404  404  404     404    404      404 404     404     404
+        sudo-refused          403     403  403  403     403    403      403 403     403     403
+        cookie                401     404  404  401     404    404      404 404     404     404
+        two-tokens            401     401  401  401     401    401      401 401     401     401
+        job-token             404     201  404  404     404    404      404 404     404     404
     """,
 }
 
-# Tokens can be limited to repositories: to the others they are those of a stranger.
-SPECIFIC = {
-    "read": "specific 200 200 404 200 404 404 404 404",
-    "rerun": "specific 403 201 404 403 404 404 404 404",
+# Limited tokens. What they leave out is refused, where an organisation owns it, and else as if it did not exist.
+LIMITED = {
+    "read": """
+            public-only           200     404  403  200     403    404      404 404     404     404
+            specific              200     200  403  200     403    404      404 404     404     404
+    """,
+    "rerun": """
+            public-only           201     404  403  403     403    404      404 404     404     404
+            specific              403     201  403  403     403    404      404 404     404     404
+    """,
 }
 DIFFERENT: dict[str, dict[str, str]] = {
-    # No API route tells of Actions. A team without them, which `team` has, bars all but administrators.
+    # No API route tells of Actions. A team without them, which all organisations here have, bars all but site
+    # administrators, unless the repository is open to everybody. Who sees only Actions is not told from a stranger.
     "v7": {
         "read": """
-            reader         200     200  403     200      200 403     200     404
-            actions-only   200     404  403     200      404 404     404     404
-            writer         200     200  403     200      200 403     200     404
-            administrator  200     200  200     200      200 403     200     404
-            site-admin     200     200  200     200      200 403     200     404
-            read-token     200     200  403     200      200 403     200     404
-            specific       200     200  403     200      200 403     200     404
-            basic          200     200  403     200      200 403     200     404
-            otp            200     200  403     200      200 403     200     404
-            sudo-reader    200     200  403     200      200 403     200     404
+            stranger              200     404  404  200     403    404      404 404     404     404
+            reader                200     200  403  200     403    404      200 403     200     404
+            actions-only          200     404  403  200     403    403      404 404     404     404
+            actions-writer        200     404  403  200     403    403      404 404     404     404
+            restricted-actions    404     404  403  403     403    403      404 404     404     404
+            code-only             200     404  403  200     403    403      404 404     404     404
+            restricted-code       404     404  403  200     403    403      404 404     404     404
+            writer                200     200  403  200     403    404      200 403     200     404
+            administrator         200     200  200  200     403    404      200 403     200     404
+            site-admin            200     200  200  200     200    200      200 403     200     404
+            read-token            200     200  403  200     403    404      200 403     200     404
+            public-only           200     403  403  200     403    404      403 403     403     404
+            specific              200     200  403  200     403    404      200 403     200     404
+            basic                 200     200  403  200     403    404      200 403     200     404
+            otp                   200     200  403  200     403    404      200 403     200     404
+            sudo-reader           200     200  403  200     403    404      200 403     200     404
+            sudo-stranger         200     404  404  200     403    404      404 404     404     404
         """,
         "rerun": """
-            anonymous      403     404  404     404      404 404     404     404
-            cookie         403     404  404     404      404 404     404     404
-            reader         403     403  403     403      403 403     403     404
-            writer         201     201  403     403      409 403     201     404
-            administrator  201     201  201     403      409 403     201     404
-            site-admin     201     201  201     201      409 403     201     404
-            read-token     403     403  403     403      409 403     403     404
-            specific       201     201  403     403      409 403     201     404
-            basic          201     201  403     403      409 403     201     404
-            otp            403     403  403     403      403 403     403     404
-            sudo-reader    403     403  403     403      403 403     403     404
+            anonymous             403     404  404  403     404    404      404 404     404     404
+            cookie                403     404  404  403     404    404      404 404     404     404
+            reader                403     403  403  403     403    404      403 403     403     404
+            actions-writer        403     404  403  403     403    403      404 404     404     404
+            writer                201     201  403  403     403    404      409 403     201     404
+            administrator         201     201  201  403     403    404      409 403     201     404
+            site-admin            201     201  201  201     201    201      409 403     201     404
+            read-token            403     403  403  403     403    404      409 403     403     404
+            specific              201     201  403  403     403    404      409 403     201     404
+            basic                 201     201  403  403     403    404      409 403     201     404
+            otp                   403     403  403  403     403    404      403 403     403     404
+            sudo-reader           403     403  403  403     403    404      403 403     403     404
         """,
     },
     # Whoever sees the repository is told that its Actions are turned off.
     "v11": {
         "read": """
-            reader         200     200  200     200      200 403     200     404
-            writer         200     200  200     200      200 403     200     404
-            read-token     200     200  200     200      200 403     200     404
-            specific       200     200  200     200      200 403     200     404
-            basic          200     200  200     200      200 403     200     404
-            otp            200     200  200     200      200 403     200     404
-            sudo-reader    200     200  200     200      200 403     200     404
+            reader                200     200  200  200     200    404      200 403     200     404
+            writer                200     200  200  200     200    404      200 403     200     404
+            read-token            200     200  200  200     200    404      200 403     200     404
+            specific              200     200  200  200     200    404      200 403     200     404
+            basic                 200     200  200  200     200    404      200 403     200     404
+            otp                   200     200  200  200     200    404      200 403     200     404
+            sudo-reader           200     200  200  200     200    404      200 403     200     404
         """,
         "rerun": """
-            reader         403     403  403     403      403 403     403     404
-            writer         201     201  201     403      409 403     201     404
-            specific       201     201  201     403      409 403     201     404
-            basic          201     201  201     403      409 403     201     404
-            otp            403     403  403     403      403 403     403     404
-            sudo-reader    403     403  403     403      403 403     403     404
+            reader                403     403  403  403     403    404      403 403     403     404
+            writer                201     201  201  403     403    404      409 403     201     404
+            specific              201     201  201  403     403    404      409 403     201     404
+            basic                 201     201  201  403     403    404      409 403     201     404
+            otp                   403     403  403  403     403    404      403 403     403     404
+            sudo-reader           403     403  403  403     403    404      403 403     403     404
         """,
     },
     "v13": {},
-    "v15": SPECIFIC,
-    "v16": SPECIFIC,
+    "v15": LIMITED,
+    "v16": LIMITED,
 }
 # Forgejo's API grants these administrators Actions that are turned off; its pages then don't show them.
 IN_VAIN = {"v11": {("administrator", "off"), ("site-admin", "off")}}
 
 
 def expected(version: str, operation: str) -> dict[tuple[str, str], int]:
-    """The status for each caller and repository."""
-    like = OPERATIONS[operation].like or operation
+    """The status for each caller and repository that is asked for.
+
+    Who is refused everywhere alike, for his credentials, asks for a few repositories only.
+    """
+    like, only = OPERATIONS[operation].like or operation, OPERATIONS[operation].only or REPOSITORIES
     rows = _rows(GRIDS[like]) | _rows(DIFFERENT[version].get(like, ""))
     yes = {OPERATIONS[like].yes: OPERATIONS[operation].yes}
-    return {(caller, repo): yes.get(status, status) for caller, row in rows.items() for repo, status in row.items()}
+    return {
+        (caller, repo): yes.get(status, status)
+        for caller, row in rows.items()
+        for repo, status in row.items()
+        if repo in only and (repo in FOR_ALL or len(set(row.values())) > 1)
+    }
 
 
 def _rows(grid: str) -> dict[str, dict[str, int]]:

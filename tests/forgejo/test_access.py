@@ -60,6 +60,25 @@ def test_every_form_of_credentials(target: Target, demo: Sample, form: str) -> N
     assert answer.status_code == 200, answer.text
 
 
+def test_where_everybody_must_sign_in(target: Target, unique: str) -> None:
+    """REQUIRE_SIGNIN_VIEW: nothing is open to everybody. On v7 only those read whose teams all may."""
+    world, org = target.world, target.world.org(f"org-{unique}")
+    repo, coder, stranger = world.repo(f"org-{unique}/open", private=False), f"coder-{unique}", f"stranger-{unique}"
+    users = {name: world.user(name) for name in (coder, stranger)}
+    users[coder].restricted = True
+    org.team("code", [users[coder]], {"repo.code": "write"})
+    world.play(world.run(repo).jobs[0], "success")
+    url = f"/api/v1/repos/{repo.full_name}/actions/runs/1"
+    target.double.settings.REQUIRE_SIGNIN_VIEW = True
+    try:
+        assert target.request("GET", f"{url}/jobs").status_code == 403
+        assert target.request("GET", f"{url}/jobs", world.token(users[coder], "all")).status_code == 403
+        strange = target.request("GET", f"{url}/jobs", world.token(users[stranger], "all")).status_code
+        assert strange == (403 if target.version == "v7" else 200)
+    finally:
+        target.double.settings.REQUIRE_SIGNIN_VIEW = False
+
+
 def test_a_cookie_is_no_credential(target: Target, demo: Sample) -> None:
     cookie = {"Cookie": "session=x; i_like_gitea=x"}
     assert target.request("GET", f"{demo.base}/1/logs", headers=cookie).status_code == 404
