@@ -1,7 +1,7 @@
 """What Forgejo's REST API tells of a repository's runs, with the credentials of a caller who may read them.
 
 The API lists runs since v12. Before v15 the list has no order. Its filter `event` takes the webhook's event names,
-several of which stand for one event of a workflow.
+several of which stand for one event of a workflow. A list that is filtered by them can hold other events too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ HOOK_EVENTS = (
     "pull_request_label", "pull_request_milestone", "pull_request_comment", "pull_request_review_approved",
     "pull_request_review_rejected", "pull_request_review_comment", "pull_request_sync", "pull_request_review_request",
 )  # fmt: skip
+
+# Other events with another name, or with several. A scheduled run has the event that brought its workflow file.
+OTHER_HOOK_EVENTS: Mapping[str, Sequence[str]] = {
+    "schedule": ("push", "schedule"),
+    "registry_package": ("package",),
+    "gollum": ("wiki",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +117,4 @@ class RunsApi:
 
 def hook_events(event: str) -> Sequence[str]:
     """The webhook events that may stand for a workflow's event."""
-    return HOOK_EVENTS if event.startswith(("issue", "pull_request")) else (event,)
+    return HOOK_EVENTS if event.startswith(("issue", "pull_request")) else OTHER_HOOK_EVENTS.get(event, (event,))

@@ -28,7 +28,10 @@ class World(People):
         sha: str | None = None,
         hook_event: str | None = None,
     ) -> Run:
-        """A new waiting run. `branch` may be a pull request's ref, `#12`; `hook_event` is `event` if not given."""
+        """A new waiting run. `branch` may be a pull request's ref, `#12`.
+
+        `hook_event` is `event` if not given, but "push" for a schedule: the push that brought its workflow file.
+        """
         with self.lock:
             number, now = repo.next_index, self.now()
             repo.next_index += 1
@@ -36,7 +39,7 @@ class World(People):
             seed = f"{repo.full_name} {number} {title}".encode()
             commit = sha or hashlib.sha1(seed, usedforsecurity=False).hexdigest()
             run = Run(self._id("run"), number, repo, workflow_id, title, branch, event, who, commit, now, now)
-            run.hook_event = hook_event or event
+            run.hook_event = hook_event or ("push" if event == "schedule" else event)
             for spec in jobs:
                 status = Status.BLOCKED if spec.needs else Status.WAITING
                 job = Job(self._id("job"), run, spec, str(uuid.uuid4()), status)

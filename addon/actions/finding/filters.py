@@ -105,6 +105,12 @@ class Filters:
             query["ref"] = ref
         return query
 
+    @property
+    def api_is_exact(self) -> bool:
+        """Whether the API's list, since v15, holds only runs that match. A list of pushes holds scheduled runs too."""
+        exact_event = self.event is None or (self.event != "push" and hook_events(self.event) == (self.event,))
+        return exact_event and self.actor is None and (self.head_sha is None or self.whole_sha)
+
     def refs(self) -> Sequence[str | None]:
         """The git references that `branch` may mean; (None,) for any."""
         if self.branch is None:

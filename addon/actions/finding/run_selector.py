@@ -133,8 +133,7 @@ class RunSelector:
 
     def _api_pages(self, filters: Filters, ref: str | None, grant: Grant, search: Search) -> Iterator[int]:
         """From the API's list of one git reference, with the newest first."""
-        exact = filters.actor is None and (filters.head_sha is None or filters.whole_sha)
-        limit = FEW if exact else SOME
+        limit = FEW if filters.api_is_exact else SOME
         for page in range(1, search.most // limit + 1):
             found = self._runs_api.runs(grant, filters.api_query(ref), page, limit)
             runs = found.runs if found else ()

@@ -59,7 +59,10 @@ def chosen(target: Target, demo: Sample, unique: str) -> Chosen:
     add("helped", actor=helper)
     add("opened", event="pull_request", branch="#12")
     add("synced", event="pull_request", hook_event="pull_request_sync", branch="#12")
+    add("dispatched", event="workflow_dispatch")
     add("nightly", event="schedule", sha=SCHEDULED_SHA)
+    add("enabled", event="schedule", hook_event="schedule", branch="develop")
+    add("published", event="registry_package", hook_event="package", branch="develop")
     add("tagged", branch="v1.0", workflow_id="deploy.yml")
     add("cancelled", "cancelled", branch="stopped")
     add("waiting", "", branch="stopped")
@@ -113,8 +116,10 @@ def test_event(chosen: Chosen) -> None:
         return
     numbers = chosen.numbers
     assert chosen.number(event="pull_request") == numbers["synced"]
-    assert chosen.number(event="schedule") == numbers["nightly"]
+    assert chosen.number(event="schedule") == numbers["enabled"]
     assert chosen.number(event="schedule", branch="main", workflow_id="ci.yml") == numbers["nightly"]
+    assert chosen.number(event="workflow_dispatch") == numbers["dispatched"]
+    assert chosen.number(event="registry_package") == numbers["published"]
     assert chosen.number(event="push", status="failure", workflow_id="ci.yml", branch="main") == numbers["failed"]
     assert chosen.latest(event="schedule").json()["event"] == "schedule"
     # Before v12 only tasks tell the event, and a run that waits has none.
