@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -22,7 +25,8 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "my project"
     folder.mkdir()
     shutil.copy(ROOT / "run.sh", folder)
-    (folder / "requirements.lock").write_text("# nothing\n")
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        (folder / lock).write_text("# nothing\n")
     return folder
 
 
@@ -47,6 +51,95 @@ def test_set_up_is_done_once_and_whole(project: Path) -> None:
     assert said.count("No module named pytest") == 2
 
     assert "setting up" not in start(project).communicate(timeout=60)[1]
+
+
+def package(project: Path, name: str, version: int) -> str:
+    """A new package in the project's folder; the line of a lock file for it."""
+    wheel, info = project / f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr(f"{name}.py", f"version = {version}\n")
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        file.writestr(f"{info}/RECORD", "")
+    return f"./{wheel.name} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+
+
+def run_sh(project: Path, command: str, **environment: str) -> str:
+    """What it writes to standard error."""
+    done = subprocess.run(
+        ["./run.sh", command], cwd=project, env=CLEAN | environment, capture_output=True, text=True, timeout=120
+    )
+    return done.stderr
+
+
+def version(project: Path, name: str) -> str:
+    """The installed version of a package, or nothing."""
+    command = [".venv/bin/python", "-c", f"import {name}; print({name}.version)"]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60).stdout.strip()
+
+
+def test_each_command_installs_what_it_needs(project: Path) -> None:
+    """An update of a lock file is installed into the .venv that is there. A package with another hash is refused."""
+    served, tested = package(project, "served", 1), package(project, "tested", 1)
+    (project / "requirements.lock").write_text(served)
+    (project / "requirements-dev.lock").write_text(served + tested)
+    assert "setting up .venv from requirements.lock with Python 3." in run_sh(project, "set-up")
+    assert (version(project, "served"), version(project, "tested")) == ("1", "")
+    assert "setting up .venv from requirements-dev.lock" in run_sh(project, "test")
+    assert (version(project, "served"), version(project, "tested")) == ("1", "1")
+    assert run_sh(project, "set-up") == "" and "setting up" not in run_sh(project, "test")
+
+    (project / "requirements.lock").write_text(package(project, "served", 2))
+    assert "setting up .venv from requirements.lock" in run_sh(project, "set-up")
+    assert (version(project, "served"), version(project, "tested")) == ("2", "1")
+    package(project, "tested", 2)
+    (project / "requirements-dev.lock").write_text(tested.replace("tested-1", "tested-2"))
+    assert "the packages of requirements-dev.lock can't be installed" in run_sh(project, "test")
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed")
+def test_uv_is_used_where_it_is_installed(project: Path) -> None:
+    (project / "requirements.lock").write_text(package(project, "served", 1))
+    assert re.search(r"with Python 3\.[0-9.]+ and uv, once", run_sh(project, "set-up"))
+    assert version(project, "served") == "1"
+    assert list(project.glob(".venv/lib/*/site-packages/__pycache__/served.*.pyc")), "compiled later by each start"
+
+
+def test_pip_helps_out_where_uv_fails(project: Path, tmp_path: Path) -> None:
+    uv = tmp_path / "bin/uv"
+    uv.parent.mkdir()
+    uv.write_text(f"#!/bin/sh\necho \"$@\" >>'{tmp_path}/calls'\nexit 1\n")
+    uv.chmod(0o755)
+    (project / "requirements.lock").write_text(package(project, "served", 1))
+    assert "and uv, once" in run_sh(project, "set-up", PATH=f"{uv.parent}:{CLEAN['PATH']}")
+    assert "venv" in (tmp_path / "calls").read_text() and version(project, "served") == "1"
+
+
+def test_without_a_python_the_message_names_ways_to_get_one(project: Path, tmp_path: Path) -> None:
+    if [*Path("/usr/local/bin").glob("python3.1[2-9]"), *Path("/opt").glob("*/bin/python3.1[2-9]")]:
+        pytest.skip("run.sh finds a Python outside of PATH too")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("env", "bash", "dirname", "id", "cksum", "grep", "mkdir", "cat"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    said = run_sh(project, "set-up", PATH=str(tools), HOME=str(tmp_path), PYENV_ROOT=str(tmp_path))
+    assert "needs Python 3.12 or later" in said
+    for system in ("Debian 12", "Debian 13", "Ubuntu 22.04", "RHEL 9", "macOS", "https://astral.sh/uv/install.sh"):
+        assert system in said
+
+
+def pins(lock: str) -> dict[str, str]:
+    """The versions and hashes of a lock file, by package."""
+    text = re.sub(r"^#.*\n", "", (ROOT / lock).read_text(), flags=re.MULTILINE)
+    blocks = re.findall(r"^(\S+==\S+)[^\n]*\n((?:    .*\n?)+)", text, re.MULTILINE)
+    return dict(blocks)
+
+
+def test_the_locks_agree() -> None:
+    """What the tests run with is what is served."""
+    served, tested = pins("requirements.lock"), pins("requirements-dev.lock")
+    assert "mitmproxy" in " ".join(served) and "pytest" not in " ".join(served)
+    assert "pytest" in " ".join(tested) and served.items() <= tested.items()
 
 
 def test_an_account_without_a_forgejo_is_one_line() -> None:
