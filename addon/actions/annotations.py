@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 LEVELS = ("error", "warning", "notice")
-COMMAND = re.compile(r"::([a-zA-Z-]+)(?: +([^\r\n]*?))?::([^\r\n]*)")
+NAME = re.compile(r"[a-zA-Z-]+")
+LINE_END = re.compile(r"[\r\n]")
 NUMBER = re.compile(r"[0-9]{1,9}")
 STOP = "stop-commands"
 # The escapes of a message. A property has two more, for the characters that would end it.
@@ -61,14 +62,21 @@ def annotations_in(lines: Iterable[str]) -> Iterator[tuple[int, Annotation]]:
             if text.rstrip() == f"::{stopped}::":
                 stopped = None
             continue
-        match = COMMAND.match(text)
-        if match is None:
-            continue
-        name, properties, message = match[1].lower(), match[2] or "", match[3]
+        name, properties, message = _command(text)
         if name == STOP and message.strip():
             stopped = message.strip()
         elif name in LEVELS:
             yield index, _annotation(name, properties, message)
+
+
+def _command(text: str) -> tuple[str, str, str]:
+    """Name, properties and message of the command that a line begins with; the name is empty if there is none."""
+    mark, _, rest = LINE_END.split(text, maxsplit=1)[0].partition("::")
+    head, end, message = rest.partition("::")
+    name, _, properties = head.partition(" ")
+    if mark or not end or not NAME.fullmatch(name):
+        return "", "", ""
+    return name.lower(), properties, message
 
 
 def _annotation(level: str, properties: str, message: str) -> Annotation:

@@ -18,7 +18,7 @@ from addon.actions.logs.reader import LogReader
 from addon.actions.query import Query
 from addon.actions.waiting import IsDisconnected, Waiting
 from addon.caller import Caller
-from addon.errors import ApiError
+from addon.errors import ApiError, ClientDisconnected
 from addon.forgejo.artifacts import ArtifactPages
 from addon.forgejo.job_logs import JobLogs, not_started
 from addon.forgejo.web_ui import WebUi
@@ -116,13 +116,18 @@ class Summarize:
         """
         run = self._waiting.run_with_details(query, caller, is_disconnected)
         with trace.timed("forgejo"):
-            return self._summarize(run, query.lines)
+            return self._summarize(run, query.lines, is_disconnected)
 
-    def _summarize(self, run: Run, lines: int) -> Summary:
+    def _summarize(self, run: Run, lines: int, is_disconnected: IsDisconnected) -> Summary:
+        def explain(job: Job) -> tuple[FailedJob, JobDetail, list[LocatedAnnotation]]:
+            if is_disconnected():
+                raise ClientDisconnected("the client has disconnected")
+            return self._job(run, job, lines)
+
         failed = [job for job in run.jobs if job.status is Status.FAILURE]
         with self._limiter.acquire(), trace.pool(SIDE_BY_SIDE) as pool:
             artifacts = pool.submit(self._artifacts.list, run)
-            read = list(pool.map(lambda job: self._job(run, job, lines), failed[:MOST_JOBS]))
+            read = list(pool.map(explain, failed[:MOST_JOBS]))
             listed = artifacts.result()
         found = [each for _, _, of_job in read for each in of_job]
         return Summary(

@@ -72,7 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="for machines: {ok, checks: [{name, level, text, remedy}]}")
     parser.add_argument("--address", metavar="URL", help="the URL that clients use, as https://forge.example")
     arguments = parser.parse_args()
-    if arguments.address is not None and not re.fullmatch(r"https?://[^/@?#\s]+[^@?#\s]*", arguments.address):
+    if arguments.address is not None and not re.fullmatch(r"https?://[^/@?#\s][^@?#\s]*", arguments.address):
         parser.error(f"--address is {arguments.address!r}; write it as https://forge.example")
     return arguments
 

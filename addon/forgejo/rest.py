@@ -23,7 +23,7 @@ ROUTE_MISSING = b"404 page not found"
 RECHECK_AFTER = 60.0
 # Routes below a repository that not every version has.
 RUNS, TASKS = "/actions/runs", "/actions/tasks"
-API_PATH = re.compile(r"(?:/.*)?/api/v1/repos/([^/]+)/([^/]+)(?:/.*)?")
+API_PATH = re.compile(r"(?:/.*)?/api/v1/repos/([^/]+)/([^/]+)(?:/.*)?", re.DOTALL)
 
 
 class RouteMissing(Exception):

@@ -32,7 +32,7 @@ CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-S
 VALIDATORS = ("ETag", "Last-Modified", "Accept-Ranges", "Content-Length")
 # What Swagger 2.0 shares with JSON Schema as it is.
 KEPT = ("type", "format", "enum", "default", "minimum", "maximum", "minLength", "maxLength", "maxItems", "pattern")
-PARAMETER = re.compile(r"\{[^}]*\}")
+PARAMETER = re.compile(r"\{[^{}]*\}")
 
 
 def is_asked(request: http.Request) -> bool:

@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 
 from addon.actions.summary import MOST_ANNOTATIONS, MOST_JOBS, MOST_LINE, MOST_TEXT, WINDOW
+from addon.api.composition import build, connect
+from addon.api.routes import parse
+from addon.caller import Caller
+from addon.errors import ClientDisconnected
+from addon.settings import Settings
 from tests.conftest import Target
-from tests.double import Fault, JobSpec
-from tests.support.sample import Sample
+from tests.double import Double, Fault, JobSpec
+from tests.support.sample import Sample, sample
 
 STEPS = ("install", "pytest", "upload")
 LINES = [
@@ -249,6 +254,20 @@ def test_what_the_client_accepts(target: Target, demo: Sample, accept: str | Non
 def test_an_error_is_json_whatever_is_accepted(target: Target, demo: Sample) -> None:
     answer = target.request("GET", f"{demo.base}/999/summary", demo.reader, headers={"Accept": "text/markdown"})
     assert answer.status_code == 404 and "no run 999" in answer.json()["message"]
+
+
+def test_a_client_that_has_left_costs_no_further_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Double(version="v15") as double:
+        monkeypatch.setenv("FORGEJO_ADMIN_USER", double.world.admin.name)
+        monkeypatch.setenv("FORGEJO_ADMIN_PASSWORD", double.world.admin.password)
+        demo, settings = sample(double.world, "left"), Settings(double.url)
+        summarize = build(settings, connect(settings)).handlers["summary"].args[0]  # type: ignore[attr-defined]
+        query = parse("GET", f"{demo.base}/2/summary").query
+        caller = Caller({"Authorization": f"token {demo.reader}"})
+        with pytest.raises(ClientDisconnected):
+            summarize.summarize(query, caller, lambda: True)
+        assert not [seen for seen in double.requests if seen.path.endswith("/logs")]
+        assert summarize.summarize(query, caller, lambda: False).failed
 
 
 HOSTILE = "a`b``c```d````\r\n# h\n<script>x</script> @reader [x](http://evil) | \x1b[2J\x1b]0;t\x07\x9b2J\u202egnp\u2066\u200b ~~~ &lt; $x$"

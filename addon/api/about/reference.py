@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from addon.api.about.openapi import METHODS, SUFFIX, Json, document, resolved
 
 TEMPLATE = Path(__file__).with_name("reference.html")
-STYLE = re.compile("<style>(.*?)</style>", re.DOTALL)
+STYLE = re.compile("<style>([^<]*)</style>")
 CODE = re.compile("`([^`]+)`")
 
 

@@ -12,10 +12,11 @@ from parsel import Selector, SelectorList
 from addon.errors import UpstreamUnexpected
 from addon.model import Repo, Status
 
-RUN_PATH = re.compile(r"(?P<sub>/.*)?/(?P<owner>[^/]+)/(?P<name>[^/]+)/actions/runs/(?P<number>[0-9]+)(?P<rest>/.*)?")
+RUN_PATH = re.compile(
+    r"(?P<sub>/.*)?/(?P<owner>[^/]+)/(?P<name>[^/]+)/actions/runs/(?P<number>[0-9]+)(?P<rest>/.*)?", re.DOTALL
+)
 ATTEMPT_PATH = re.compile(r"/jobs/[0-9]+/attempt/([1-9][0-9]*)")
 DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|µs|us|ns)")
-DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|ms|m|s|µs|us|ns))+")
 SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
 
 
@@ -49,9 +50,10 @@ def status(word: object) -> Status:
 
 def duration(text: str) -> float | None:
     """Seconds of a Go duration, `1h2m3s`; None if it is negative (a runner's clock was wrong) or malformed."""
-    if text == "0s" or not DURATION.fullmatch(text):
-        return 0.0 if text == "0s" else None
-    return sum(float(number) * SECONDS[unit] for number, unit in DURATION_PART.findall(text))
+    seconds, place = 0.0, 0
+    while part := DURATION_PART.match(text, place):
+        seconds, place = seconds + float(part[1]) * SECONDS[part[2]], part.end()
+    return seconds if text and place == len(text) else None
 
 
 def time(text: str | None) -> datetime | None:
