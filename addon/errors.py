@@ -9,6 +9,8 @@ ApiError                      carries a status, a public message and extra heade
 ├── MethodNotAllowed     405  with the Allow header
 ├── Conflict             409  a change that is not possible in the present state
 ├── Gone                 410  a log that Forgejo has deleted
+├── ContentTooLarge      413  the body is larger than any that has parameters
+├── UnsupportedMediaType 415  the body is neither JSON nor a form
 ├── InternalError        500  a bug in the extension; the details are in its log
 ├── ClientDisconnected   499  the client closed its connection; nobody reads this
 ├── UpstreamUnexpected   502  an answer of Forgejo that no known version gives, or none
@@ -90,6 +92,18 @@ class Gone(ApiError):
     """Forgejo has deleted it."""
 
     status = 410
+
+
+class ContentTooLarge(ApiError):
+    """The body is larger than any that has parameters."""
+
+    status = 413
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is neither JSON nor a form."""
+
+    status = 415
 
 
 class InternalError(ApiError):

@@ -13,6 +13,8 @@ from addon.errors import Busy
 # Seconds that a request waits at most for each slot.
 PATIENCE = 5.0
 RETRY_AFTER = 5
+# The largest body of an extension request, in bytes.
+MOST_BODY = 65536
 
 
 class Slot:

@@ -25,7 +25,7 @@ from addon import __version__, journal, trace
 from addon.api import routes
 from addon.api.about import pages
 from addon.api.composition import Parts, build, connect
-from addon.api.responses import caller_of, error_response
+from addon.api.responses import body_of, caller_of, error_response
 from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, log_unexpected
 from addon.forgejo import versions
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER, TRACE_HEADER
@@ -85,7 +85,7 @@ def _answer(parts: Parts, secret: str) -> Response:
     if routes.is_about(target):
         trace.current().operation = Operation(journal.ABOUT)
         return pages.page(routes.about_page(request.method, target) or "", parts.about, caller_of(request))
-    parsed = routes.parse(request.method, target)
+    parsed = routes.parse(request.method, target, body_of(request))
     trace.current().operation = routes.operation(parsed)
     caller = caller_of(request)
     try:

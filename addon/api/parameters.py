@@ -20,22 +20,49 @@ MOST_FIELDS = 32
 MOST_LINES = 1_000_000
 
 
-def parse(target: str, allowed: frozenset[str], what: str) -> dict[str, Any]:
-    """Parses the query of a raw request target. `allowed` are the parameters that `what` takes.
+def parse(target: str, body: Iterable[tuple[str, str]], allowed: frozenset[str], path: str) -> dict[str, Any]:
+    """Parses the query of a raw request target, and the body's parameters. `allowed` are those that `path` takes.
 
     A repeated or unknown parameter is a BadRequest. It is never ignored: a misspelt filter would select another run.
     """
+    query = target.partition("#")[0].partition("?")[2]
+    in_query = _values((pair for pair in pairs(query, "query") if pair[0] not in CREDENTIALS), allowed, path)
+    in_body = _values(body, allowed, path)
+    for name in in_query.keys() & in_body.keys():
+        raise BadRequest(f"{name} is given both in the query and in the body")
+    return in_query | in_body
+
+
+def _values(given: Iterable[tuple[str, str]], allowed: frozenset[str], path: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for name, text in _pairs(target):
-        if name in CREDENTIALS:
-            continue
+    for name, text in given:
         if name not in allowed:
-            takes = ", ".join(sorted(allowed)) or "none"
-            raise BadRequest(f"unknown parameter {shown(name)}; {what} takes {takes}")
+            raise BadRequest(f"unknown parameter {shown(name)}; {path} takes {', '.join(sorted(allowed))}")
         if name in values:
             raise BadRequest(f"{name} is given more than once")
         values[name] = PARSERS[name](name, text)
     return values
+
+
+def pairs(text: str, where: str) -> Iterable[tuple[str, str]]:
+    """The names and values of a query or a form. `where` completes "the … is not UTF-8"."""
+    if "\x00" in text or b"\x00" in unquote_to_bytes(text.encode("utf-8", "surrogateescape")):
+        raise BadRequest(f"the {where} holds a NUL")
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise BadRequest(f"the {where} is not UTF-8, or has more than {MOST_FIELDS} parameters") from None
+
+
+def json_types(name: str) -> tuple[tuple[type, ...], str]:
+    """The types that a parameter has in JSON, and the words for them. A number or a string for an unknown name."""
+    if name in FLAGS:
+        return (bool,), "true or false"
+    if name in NUMBERS:
+        return (int,), "a number"
+    if name in PARSERS and name not in ("job", "attempt"):
+        return (str,), "a string"
+    return (int, str), "a number or a string"
 
 
 def shown(text: str) -> str:
@@ -52,16 +79,6 @@ def job(name: str, text: str) -> int | str:
             raise BadRequest(f"{name}={shown(text)} is larger than any job index")
         return int(text)
     return text
-
-
-def _pairs(target: str) -> Iterable[tuple[str, str]]:
-    query = target.partition("#")[0].partition("?")[2]
-    if "\x00" in query or b"\x00" in unquote_to_bytes(query.encode("utf-8", "surrogateescape")):
-        raise BadRequest("the query holds a NUL")
-    try:
-        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
-    except ValueError:
-        raise BadRequest(f"the query is not UTF-8, or has more than {MOST_FIELDS} parameters") from None
 
 
 def _attempt(name: str, text: str) -> int:
@@ -88,9 +105,11 @@ def _sha(name: str, text: str) -> str:
 
 
 def _one_of(*words: str) -> Callable[[str, str], str]:
+    listed = (", ".join(words[:-1]), words[-1])
+
     def parse_word(name: str, text: str) -> str:
         if text not in words:
-            raise BadRequest(f"{name} takes {', '.join(words[:-1])} or {words[-1]}, not {shown(text)}")
+            raise BadRequest(f"{name} takes {' or '.join(filter(None, listed))}, not {shown(text)}")
         return text
 
     return parse_word
@@ -111,7 +130,20 @@ def _whole(least: int, most: int) -> Callable[[str, str], int]:
     return parse_whole
 
 
+FLAGS: Mapping[str, Callable[[str, str], object]] = dict.fromkeys(
+    ("follow", "timestamps", "ansi", "failed_steps", "steps", "dry_run"), _flag
+)
+NUMBERS: Mapping[str, Callable[[str, str], object]] = {
+    "tail": _whole(1, MOST_LINES),
+    "step": _whole(1, 9999),
+    "wait": _whole(0, MOST_WAIT),
+    "lines": _whole(0, 1000),
+    "page": _whole(1, MOST_LINES),
+    "limit": _whole(1, 50),
+}
 PARSERS: Mapping[str, Callable[[str, str], object]] = {
+    **FLAGS,
+    **NUMBERS,
     "workflow_id": _text("a workflow's file name, for example ci.yml"),
     "branch": _text("a branch's name, a tag's, or #12 for a pull request"),
     "event": _text("what triggers runs, for example push or pull_request"),
@@ -120,19 +152,7 @@ PARSERS: Mapping[str, Callable[[str, str], object]] = {
     "head_sha": _sha,
     "job": job,
     "attempt": _attempt,
-    "follow": _flag,
-    "tail": _whole(1, MOST_LINES),
-    "timestamps": _flag,
-    "ansi": _flag,
-    "step": _whole(1, 9999),
-    "failed_steps": _flag,
     "format": _one_of("text", "zip"),
-    "wait": _whole(0, MOST_WAIT),
     "wait_for": _one_of("done", "started"),
-    "lines": _whole(0, 1000),
-    "steps": _flag,
-    "dry_run": _flag,
     "keep_artifacts": _one_of("required"),
-    "page": _whole(1, MOST_LINES),
-    "limit": _whole(1, 50),
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Request, Response, request
 
+from addon.api.body import Body
 from addon.api.links import Links
 from addon.caller import HEADERS, PARAMETERS, Caller
 
@@ -30,6 +31,11 @@ def caller_of(request: Request) -> Caller:
     headers = {name: request.headers[name] for name in HEADERS if name in request.headers}
     parameters = {name: request.args[name] for name in PARAMETERS if name in request.args}
     return Caller(headers, parameters)
+
+
+def body_of(request: Request) -> Body:
+    """The request's body. The proxy has cut it behind the largest one that is read."""
+    return Body(request.get_data(cache=False), request.headers.get("Content-Type", ""), request.content_encoding or "")
 
 
 def links() -> Links:

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from addon.actions.query import NEWEST, Parameters, Query
 from addon.api import parameters
+from addon.api.body import NO_BODY, Body
 from addon.api.parameters import NUMBER, shown
 from addon.errors import BadRequest, MethodNotAllowed, NotFound
 from addon.forgejo.versions import NATIVE_ACTIONS
@@ -110,8 +111,8 @@ def about_page(method: str, target: str) -> str | None:
     return "/".join(segments[3:])
 
 
-def parse(method: str, target: str) -> ParsedRequest:
-    """Parses a raw request target with its query. Raises BadRequest, MethodNotAllowed or NotFound."""
+def parse(method: str, target: str, body: Body = NO_BODY) -> ParsedRequest:
+    """Parses a raw request target with its query, and the body. Raises an ApiError of a status from 400 to 415."""
     segments = _segments(target)
     tail = _tail(segments)
     if tail is None:
@@ -120,12 +121,13 @@ def parse(method: str, target: str) -> ParsedRequest:
     route = ROUTES[action]
     if method not in route.methods.split(", "):
         raise MethodNotAllowed(method, route.methods)
-    values = parameters.parse(target, route.parameters, action)
+    number = None if run in ("", "latest") else _number(run)
+    values = parameters.parse(target, body.pairs(), route.parameters, _path(action, number))
     if job is not None:
         values["job"] = parameters.job("job", job)
     query = Query(
         repo=Repo(_name("owner", segments[3]), _repository(segments[4])),
-        run=None if run in ("", "latest") else _number(run),
+        run=number,
         artifact=_artifact(target) if action == "artifact" else None,
         **values,
     )
@@ -136,13 +138,18 @@ def operation(parsed: ParsedRequest) -> Operation:
     """The request for logs. What the path names is listed like a parameter."""
     action, query = parsed
     run = None if action == "runs" else query.run or "latest"
-    path = "runs" if run is None else f"runs/{run}"
-    if action not in ("runs", "info"):
-        path += f"/{ALL_OF.get(action, action)}"
     given = {field.name: (getattr(query, field.name), field.default) for field in fields(Parameters)}
     given["artifact"] = (query.artifact, None)
     shown = {name: _as_text(name, value) for name, (value, default) in given.items() if value != default}
-    return Operation(action, str(query.repo), path, run, shown)
+    return Operation(action, str(query.repo), _path(action, query.run), run, shown)
+
+
+def _path(action: Action, number: int | None) -> str:
+    """An action's path, without the names of one job or artifact."""
+    if action == "runs":
+        return "runs"
+    tail = "" if action == "info" else f"/{ALL_OF.get(action, action)}"
+    return f"runs/{number or 'latest'}{tail}"
 
 
 def _as_text(name: str, value: object) -> str:

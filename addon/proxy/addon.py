@@ -22,7 +22,7 @@ from mitmproxy.net.http import url
 from addon import __version__, journal, settings, trace
 from addon.api import routes
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER
-from addon.proxy import content_view, forwarded, idle_addons, mitmweb, redact, swagger
+from addon.proxy import content_view, forwarded, idle_addons, mitmweb, redact, request_body, swagger
 from addon.proxy.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,6 @@ START_SECONDS = 5.0
 PAUSE = 0.05
 # Interim responses, which mitmproxy takes for final ones. (101 is final.)
 INTERIM = frozenset({100, *range(102, 200)})
-# The largest request body that is read before a response of the addon itself, in bytes.
-MOST_BODY = 65536
 
 
 class ActionsExtension:
@@ -174,10 +172,12 @@ class ActionsExtension:
         flow.response = _unavailable(flow.request.method)
         arrived = time.monotonic()
         if await self._readdress(flow):
-            _drop_body(flow.request)
+            request_body.bound(flow.request)
             flow.response = None
             return
-        if _is_large(flow.request):  # mitmproxy would hang: it can't stream a body and have a response already
+        if request_body.is_large(
+            flow.request
+        ):  # mitmproxy would hang: it can't stream a body and have a response already
             flow.kill()  # type: ignore[no-untyped-call]
         self._log_refusal(flow.request, (time.monotonic() - arrived) * 1000)
 
@@ -212,18 +212,6 @@ class ActionsExtension:
         return None
 
 
-def _drop_body(request: http.Request) -> None:
-    """Discards the body as it arrives: no route takes one, and it must not fill memory or disk.
-
-    The application gets an empty chunked body that ends when the client's body ends. (If the response came first,
-    mitmproxy would leave the connection hanging.)
-    """
-    if "Transfer-Encoding" in request.headers or request.headers.get("Content-Length", "0") != "0":
-        request.headers.pop("Content-Length", None)
-        request.headers["Transfer-Encoding"] = "chunked"
-    request.stream = lambda _: []
-
-
 def _refuse_interim(response: http.Response) -> None:
     """Turns an interim response into a 502 that closes both connections.
 
@@ -233,11 +221,6 @@ def _refuse_interim(response: http.Response) -> None:
     log.warning("actions extension: Forgejo sent a %d, which mitmproxy can't pass on: 502", response.status_code)
     response.status_code, response.reason = 502, "Bad Gateway"
     response.headers.fields = ((b"Content-Length", b"0"), (b"Connection", b"close"))
-
-
-def _is_large(request: http.Request) -> bool:
-    length = request.headers.get("Content-Length", "0")
-    return "Transfer-Encoding" in request.headers or not length.isdecimal() or int(length) > MOST_BODY
 
 
 def _unavailable(method: str) -> http.Response:

@@ -27,6 +27,7 @@ LIMIT = 8 << 20
 GZIP = 31  # zlib's code for the gzip format
 NAME = "ActionsExtension"
 TAG = "actions extension"
+JSON = "application/json"
 # Headers that refer to a client's copy of Forgejo's document, and those that identify a copy.
 CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range")
 VALIDATORS = ("ETag", "Last-Modified", "Accept-Ranges", "Content-Length")
@@ -141,13 +142,16 @@ def _definitions(max_wait: int) -> Mapping[str, Json]:
 def _operation(whole: Json, item: Json, operation: Json) -> Json:
     answers = {status: resolved(whole, each) for status, each in operation["responses"].items()}
     given = [*item.get("parameters", ()), *operation.get("parameters", ())]
+    consumes = operation.get("requestBody", {}).get("content", {})
+    body = [{"name": "body", "in": "body", "schema": schema(consumes[JSON]["schema"])}] if JSON in consumes else []
     return {
+        "consumes": sorted({JSON} & set(consumes)),
         "produces": sorted({media_type for answer in answers.values() for media_type in answer.get("content", {})}),
         "tags": [TAG],
         "summary": operation["summary"],
         "description": operation.get("description", ""),
         "operationId": f"{NAME}-{operation['operationId']}",
-        "parameters": [_parameter(resolved(whole, each)) for each in given],
+        "parameters": [_parameter(resolved(whole, each)) for each in given] + body,
         "responses": {status: _answer(whole, each) for status, each in answers.items()},
     }
 
@@ -160,8 +164,8 @@ def _parameter(node: Json) -> Json:
 def _answer(whole: Json, node: Json) -> Json:
     found: Json = {"description": node["description"]}
     contents = dict(node.get("content", {}))
-    if "application/json" in contents:
-        found["schema"] = schema(contents["application/json"]["schema"])
+    if JSON in contents:
+        found["schema"] = schema(contents[JSON]["schema"])
     elif contents:
         found["schema"] = {"type": "file" if "application/zip" in contents else "string"}
     headers = {name: resolved(whole, each) for name, each in node.get("headers", {}).items()}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from addon.actions.query import Parameters
-from addon.api import parameters, routes
+from addon.api import body, parameters, routes
 from addon.api.about import openapi, pages
 from addon.errors import BadRequest
 from addon.settings import MOST_WAIT
@@ -68,6 +68,23 @@ def test_the_parameters_are_the_codes(action: str) -> None:
         assert {each["name"] for each in given if each["in"] == "path"} == set(re.findall(r"\{(\w+)\}", path))
 
 
+@pytest.mark.parametrize("action", ["rerun", "cancel"])
+def test_a_bodys_parameters_are_the_codes(action: str) -> None:
+    for path in paths(action):
+        contents = operations()["POST", path]["requestBody"]["content"]
+        assert set(contents) == {body.JSON, body.FORM}
+        for content in contents.values():
+            properties = openapi.resolved(DOCUMENT, content["schema"])["properties"]
+            assert properties.keys() == routes.ROUTES[action].parameters  # type: ignore[index]
+            for name, schema in properties.items():
+                words = {bool: "boolean", int: "integer", str: "string"}
+                assert {words[each] for each in parameters.json_types(name)[0]} == {*as_list(schema["type"])}
+
+
+def as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
 def test_each_parameter_is_described() -> None:
     assert {each["name"] for each in COMPONENTS["parameters"].values() if each["in"] == "query"} == set(
         parameters.PARSERS
@@ -120,7 +137,7 @@ def fits(schema: dict[str, Any], text: str) -> bool:
 
 
 def test_every_object_tells_all_that_it_holds_as_required() -> None:
-    optional = {"Error", "LogEvent"}
+    optional = {"Error", "LogEvent", "RerunBody", "CancelBody"}
     for name, schema in COMPONENTS["schemas"].items():
         for each in contract.schemas(schema):
             if "properties" in each:
@@ -131,6 +148,9 @@ def test_every_object_tells_all_that_it_holds_as_required() -> None:
 def test_every_example_fits() -> None:
     seen = 0
     for (method, path), operation in operations().items():
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            for each in content.get("examples", {}).values():
+                assert not contract.errors(content["schema"], openapi.resolved(DOCUMENT, each)["value"]), path
         for status, response in operation["responses"].items():
             for media_type, content in openapi.resolved(DOCUMENT, response).get("content", {}).items():
                 values = [openapi.resolved(DOCUMENT, each)["value"] for each in content.get("examples", {}).values()]

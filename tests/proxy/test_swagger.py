@@ -73,7 +73,9 @@ def references(node: Any) -> Iterator[str]:
 def test_it_is_swagger_2() -> None:
     found = json.loads(swagger.merged(EXPECTED, SETTINGS) or b"{}")
     parameters = [each for item in found["paths"].values() for op in item.values() for each in op["parameters"]]
-    assert all(isinstance(each["type"], str) and "schema" not in each for each in parameters)
+    bodies = [each["schema"] for each in parameters if each["in"] == "body"]
+    assert {"$ref": "#/definitions/ActionsExtensionRerunBody"} in bodies
+    assert all(isinstance(each["type"], str) and "schema" not in each for each in parameters if each["in"] != "body")
     assert all(isinstance(each.get("type", ""), str) for each in found["definitions"].values())
     text = json.dumps(found)
     assert '"anyOf"' not in text and '"null"' not in text and '"const"' not in text
