@@ -17,8 +17,8 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "actions_default_attempt": ("1", "Which attempt's log is served if the request names none: 1 or latest."),
     "actions_collisions": (
         "extension",
-        "Who answers runs/{x}/jobs, logs, artifacts and cancel: extension ({x} is a run number), or native (Forgejo, "
-        "which has these routes since v16; {x} is a database id).",
+        "What {x} is in runs/{x}/jobs, logs, artifacts, cancel and rerun, on every version: extension (a run number), "
+        "or native (a database id, as in Forgejo's own routes).",
     ),
     "actions_max_wait": ("300", "The longest wait of a request, in seconds."),
     "actions_timeout": ("30", "The longest duration of one request to Forgejo, in seconds."),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import logging
 import os
 import sys
 import threading
@@ -27,13 +26,10 @@ from addon.api.about import pages
 from addon.api.composition import Parts, build, connect
 from addon.api.responses import body_of, caller_of, error_response
 from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, log_unexpected
-from addon.forgejo import versions
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER, TRACE_HEADER
 from addon.limits import PATIENCE, RETRY_AFTER
 from addon.settings import Settings
 from addon.trace import Operation
-
-log = logging.getLogger("addon")
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # Server threads per `actions_threads`: requests that wait for a slot or a run, or send a log, keep others out of no
@@ -136,28 +132,14 @@ def main() -> None:
         clear_untrusted_proxy_headers=False,  # only the proxy connects here; Forgejo is to see these headers
     )
     port = int(server.effective_port)  # type: ignore[union-attr]
-    _tell_proxy({"port": port, "lists_runs": upstream.lists_runs})
-    upstream.keep_checking(lambda lists_runs: _tell_proxy({"lists_runs": lists_runs}))
+    _tell_proxy({"port": port, **upstream.known})
+    upstream.keep_checking(lambda: _tell_proxy(upstream.known))
     threading.Thread(target=_obey_proxy, args=(parts,), daemon=True).start()
-    _log_collisions(upstream.version, settings.collisions)
     server.run()
 
 
 def _tell_proxy(message: Mapping[str, object]) -> None:
     print(json.dumps(message), flush=True)
-
-
-def _log_collisions(version: str | None, collisions: str) -> None:
-    """Logs who answers the paths that Forgejo also has. A client must not take an id for a number."""
-    if not versions.has("native_routes", versions.major(version)):
-        return
-    meanings = {"extension": "a run number, answered here", "native": "a database id, answered by Forgejo"}
-    log.warning(
-        "Forgejo %s has runs/{x}/jobs, logs, artifacts and cancel itself; with actions_collisions: %s, {x} is %s",
-        version,
-        collisions,
-        meanings[collisions],
-    )
 
 
 def _obey_proxy(parts: Parts) -> None:

@@ -17,7 +17,7 @@ from addon.api import parameters
 from addon.api.body import NO_BODY, Body
 from addon.api.parameters import NUMBER, shown
 from addon.errors import BadRequest, MethodNotAllowed, NotFound
-from addon.forgejo.versions import NATIVE_ACTIONS
+from addon.forgejo.versions import NATIVE_ROUTES, run_route
 from addon.model import Repo, is_name
 from addon.trace import Operation
 
@@ -92,8 +92,13 @@ def is_ours(target: str, collisions: str = "extension", lists_runs: bool = True)
         return True
     if not rest or rest[0] not in NAMED or len(rest) > MOST_PARTS.get(rest[0], 1):
         return False
-    # Also below Forgejo's own paths: {x} must not be an id in the one and a run number in the other.
-    return not (collisions == "native" and rest[0] in NATIVE_ACTIONS)
+    # On every version, and also below these paths: {x} must not be an id in the one and a run number in the other.
+    return not (collisions == "native" and run_route(rest[0]) in NATIVE_ROUTES)
+
+
+def collides(target: str) -> bool:
+    """Whether Forgejo has, or later has, a route of its own at this path of the extension."""
+    return is_ours(target, "extension", lists_runs=True) and not is_ours(target, "native", lists_runs=True)
 
 
 def is_about(target: str) -> bool:

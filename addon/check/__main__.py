@@ -54,6 +54,7 @@ def findings(environment: Mapping[str, str], mitm_yaml: str, address: str | None
     setup = Setup(environment, options, address)
     if options:
         yield machine.options(setup)
+        yield machine.run_numbers(setup)
         yield machine.protections(setup)
     yield from machine.environment(setup)
     yield from machine.listener(setup)

@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 from addon import settings
 from addon.check.finding import Finding, ok, problem, warning
 from addon.check.setup import DEFAULT_LISTEN, Setup, host_and_port, is_loopback
+from addon.forgejo.versions import dialect
 from addon.proxy import option_file
 
 LISTENING = "0A"
@@ -88,6 +89,11 @@ def _known_options() -> frozenset[str]:
     finally:
         log.handlers[:] = handlers
         log.setLevel(level)
+
+
+def run_numbers(setup: Setup) -> Finding:
+    """What {x} is in the paths that Forgejo has too."""
+    return ok("runs/{x}", dialect(str(setup.options.get("actions_collisions", "extension"))))
 
 
 def protections(setup: Setup) -> Finding:

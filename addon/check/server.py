@@ -16,7 +16,7 @@ from addon.errors import ApiError, SignInFailed
 from addon.forgejo.admin.credentials import Credentials, from_environment, totp
 from addon.forgejo.admin.session import AdminSession
 from addon.forgejo.transport import Response, Transport
-from addon.forgejo.versions import FACTS, NEWEST_TESTED, OLDEST
+from addon.forgejo.versions import FACTS, NEWEST_TESTED, OLDEST, native_run_actions
 
 TIMEOUT = 10.0
 NOBODY = "/api/v1/repos/actions-extension-check/no-such-repository"
@@ -125,11 +125,11 @@ def _version(upstream: str, response: Response) -> list[Finding]:
 
 
 def _limits(major: int) -> str:
-    """What clients miss on this version, and whether Forgejo has such routes itself."""
+    """What clients miss on this version, and which of the routes Forgejo has itself."""
     missing = [fact.missing for fact in FACTS.values() if fact.missing and major < fact.since]
     text = f"; not available: {', '.join(missing)}" if missing else ""
-    native = major >= FACTS["native_routes"].since
-    return text + ("; Forgejo has some of the routes itself, see actions_collisions" if native else "")
+    native = native_run_actions(major)
+    return text + (f"; Forgejo itself has, by database id: {', '.join(native)}" if native else "")
 
 
 def _clock(server: ObservingTransport) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """The Forgejo behind the proxy: its version, and whether its API lists runs. Both are checked again after an upgrade.
 
-The proxy has to know the latter: since v12 the list of runs is Forgejo's own and passes through.
+The proxy has to know both: a route that this version has itself passes through, as the list of runs does since v12.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Upstream:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._notify: Callable[[bool], None] = lambda _: None
+        self._notify: Callable[[], None] = lambda: None
         self.version: str | None = None
         self.lists_runs: bool | None = None
 
@@ -32,27 +32,35 @@ class Upstream:
         return versions.major(self.version)
 
     @property
+    def known(self) -> Mapping[str, object]:
+        """What the proxy has to know."""
+        return {"major": self.major, "lists_runs": self.lists_runs}
+
+    @property
     def newest_first(self) -> bool:
         """Whether the API is known to list the newest run first."""
         return versions.has("newest_first", self.major) is True
 
     def check(self) -> None:
         """Asks for the version. It stays unknown if Forgejo hides it from anonymous clients (REQUIRE_SIGNIN_VIEW)."""
+        before = self.major
         try:
             self.version = reported_version(self._transport)
         except ApiError:
             return
         if (lists_runs := versions.has("run_ids", self.major)) is not None:
             self.set_lists_runs(lists_runs)
+        if self.major != before:
+            self._notify()
 
     def set_lists_runs(self, lists_runs: bool) -> None:
         """Notes what a response of Forgejo has shown."""
         if lists_runs != self.lists_runs:
             self.lists_runs = lists_runs
-            self._notify(lists_runs)
+            self._notify()
 
-    def keep_checking(self, notify: Callable[[bool], None]) -> None:
-        """Checks regularly, in a daemon thread. `notify` is called whenever `lists_runs` changes."""
+    def keep_checking(self, notify: Callable[[], None]) -> None:
+        """Checks regularly, in a daemon thread. `notify` is called whenever `major` or `lists_runs` changes."""
         self._notify = notify
         threading.Thread(target=self._check_forever, name="upstream", daemon=True).start()
 

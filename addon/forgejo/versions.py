@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-OLDEST, NEWEST_TESTED = 7, 16
+OLDEST, NEWEST_TESTED = 7, 17
 VERSION = re.compile(r"([0-9]{1,4})\.")
 
 
@@ -51,7 +51,7 @@ FACTS: Mapping[str, Fact] = {
     ),
     "run_states": Fact(
         since=11,
-        text="A run can be cancelled, skipped or blocked, and final while some of its jobs still run.",
+        text="A run can be cancelled, skipped or blocked. Before v17 it can be final while some of its jobs still run.",
         before="A cancelled run has the status failure, a skipped one success, a blocked one waiting.",
         recognized="nothing: messages name both",
     ),
@@ -87,10 +87,34 @@ FACTS: Mapping[str, Fact] = {
         before="The extension alone has such routes.",
         recognized="the version number",
     ),
+    "native_rerun": Fact(
+        since=17,
+        text="Forgejo has routes of its own for rerun and for one job with its steps, by database id.",
+        before="The extension alone has such routes.",
+        recognized="the version number",
+    ),
+    "final_when_done": Fact(
+        since=17,
+        text="A run has the status failure or cancelled only when all of its jobs are done.",
+        before="One failed job is enough, while others still run.",
+        recognized="`done` in the JSON of a run's page: it is checked on every version",
+    ),
 }
 
-# The extension's actions that Forgejo itself has at the same path, `runs/{x}/…`, with {x} a database id: since when.
-NATIVE_ACTIONS: Mapping[str, int] = {"jobs": 16, "logs": 16, "artifacts": 16, "cancel": 16}
+# Forgejo's own routes below /repos/{owner}/{repo}/actions that meet routes of the extension: since when. {id} is a
+# database id. A route that a version lacks is answered 404 with the text `404 page not found`.
+NATIVE_ROUTES: Mapping[str, int] = {
+    "runs/{id}/jobs": 16,
+    "runs/{id}/logs": 16,
+    "runs/{id}/artifacts": 16,
+    "runs/{id}/cancel": 16,
+    "runs/{id}/rerun": 17,
+    "jobs/{id}": 17,
+    "jobs/{id}/logs": 16,
+    "jobs/{id}/rerun": 17,
+}
+# The parameters step, q, qi and format of Forgejo's `jobs/{id}/logs`: since when. Before, it ignores them.
+NATIVE_LOG_PARAMETERS = 17
 
 
 def major(version: str | None) -> int | None:
@@ -102,3 +126,31 @@ def major(version: str | None) -> int | None:
 def has(fact: str, major_version: int | None) -> bool | None:
     """Whether a version has what the fact says; None if the version is unknown."""
     return None if major_version is None else major_version >= FACTS[fact].since
+
+
+def has_route(route: str, major_version: int | None) -> bool | None:
+    """Whether a version has this route of NATIVE_ROUTES; None if the version is unknown."""
+    return None if major_version is None else major_version >= NATIVE_ROUTES[route]
+
+
+def run_route(action: str) -> str:
+    """The route of NATIVE_ROUTES for an action on a run, such as `jobs`. Not every action has one."""
+    return f"runs/{{id}}/{action}"
+
+
+def native_run_actions(major_version: int) -> tuple[str, ...]:
+    """The actions on a run for which this version has routes: there an id could be taken for a run number."""
+    names = [route.removeprefix("runs/{id}/") for route, since in NATIVE_ROUTES.items() if major_version >= since]
+    return tuple(name for name in names if "/" not in name)
+
+
+def dialect(collisions: str, major_version: int | None = None) -> str:
+    """What {x} is in `runs/{x}/…` with this value of `actions_collisions`, and how to have the other; one line."""
+    if collisions == "native":
+        return (
+            "runs/{x}/… takes database ids, like Forgejo's own API; run numbers: runs/by-number/{number}/…, "
+            "or set actions_collisions: extension"
+        )
+    names = native_run_actions(major_version or 0)
+    own = f" (Forgejo {major_version} itself: ids for {', '.join(names)})" if names else ""
+    return f"runs/{{x}}/… takes run numbers{own}; for database ids, set actions_collisions: native"

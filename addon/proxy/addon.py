@@ -21,6 +21,7 @@ from mitmproxy.net.http import url
 
 from addon import __version__, journal, settings, trace
 from addon.api import routes
+from addon.forgejo import versions
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER
 from addon.proxy import content_view, forwarded, idle_addons, mitmweb, redact, request_body, swagger
 from addon.proxy.supervisor import Supervisor
@@ -83,7 +84,7 @@ class ActionsExtension:
         return parsed
 
     async def running(self) -> None:
-        """Starts the application and prints the start line."""
+        """Starts the application and prints the start lines: addresses, and what {x} is in `runs/{x}/…`."""
         if self._settings is None:
             return  # the error is in the log, and mitmproxy is about to end
         self._supervisor = Supervisor(self._settings)
@@ -93,7 +94,8 @@ class ActionsExtension:
         server = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
         where = ", ".join(f"http://{url.hostport('', *address[:2])}" for address in server.listen_addrs())
         line = f"actions extension {__version__}: listening on {where}, Forgejo is {self._settings.upstream}"
-        print(line, file=sys.stderr, flush=True)
+        dialect = versions.dialect(self._settings.collisions, self._supervisor.major)
+        print(line, f"actions extension: {dialect}", sep="\n", file=sys.stderr, flush=True)
         if web := getattr(ctx.master, "web_url", None):  # mitmweb logs it at a level that mitm.yaml turns off
             print(f"mitmweb: {web}", file=sys.stderr, flush=True)
 

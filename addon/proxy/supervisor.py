@@ -29,12 +29,14 @@ START_TIMEOUT = 20.0
 class Supervisor:
     """Keeps one application running. `address` is None while it is not.
 
-    `lists_runs` says whether Forgejo's API lists runs, as the application last reported; None while it is unknown.
+    As the application last reported, `major` is Forgejo's major version, and `lists_runs` says whether its API lists
+    runs. None is unknown.
     """
 
     def __init__(self, settings: Settings, command: Sequence[str] = COMMAND) -> None:
         self.secret = secrets.token_hex(32)
         self.address: tuple[str, int] | None = None
+        self.major: int | None = None
         self.lists_runs: bool | None = None
         self._settings = settings
         self._command = command
@@ -94,13 +96,18 @@ class Supervisor:
         line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT)
         if not line:
             raise ValueError("it ended before it listened")
-        message = json.loads(line)
-        self.address, self.lists_runs = ("127.0.0.1", int(message["port"])), message.get("lists_runs")
+        self._learn(line)
+        self.address = "127.0.0.1", int(json.loads(line)["port"])
         first.set()
         async for line in process.stdout:  # what it has learned about Forgejo since
             with contextlib.suppress(ValueError, AttributeError):
-                self.lists_runs = json.loads(line).get("lists_runs", self.lists_runs)
+                self._learn(line)
         await process.wait()
+
+    def _learn(self, line: bytes) -> None:
+        message = json.loads(line)
+        self.major = message.get("major", self.major)
+        self.lists_runs = message.get("lists_runs", self.lists_runs)
 
     async def _end(self) -> None:
         process, self._process = self._process, None

@@ -1,6 +1,6 @@
 """Adds the extension's routes to Forgejo's own API description (Swagger 2.0), which its page /api/swagger shows.
 
-Nothing of Forgejo's is changed or removed. An unexpected document passes unchanged.
+A route of Forgejo's is replaced where the extension answers it. An unexpected document passes unchanged.
 """
 
 from __future__ import annotations
@@ -98,14 +98,26 @@ def merged(body: bytes, settings: Settings) -> bytes | None:
         whole = json.loads(body)
         if whole["swagger"] != "2.0" or not whole["basePath"].endswith(BASE):
             return None
-        there = {(PARAMETER.sub("{}", path), method) for path, item in whole["paths"].items() for method in item}
+        paths = whole["paths"]
+        there = {(PARAMETER.sub("{}", path), method): path for path, item in paths.items() for method in item}
         for path, method, operation in _operations(settings.max_wait, settings.collisions):
-            if (PARAMETER.sub("{}", path), method) not in there:
-                whole["paths"].setdefault(path, {})[method] = operation
+            forgejos = there.get((PARAMETER.sub("{}", path), method))
+            if forgejos is not None and routes.collides(_sample(BASE + path)):
+                _remove(paths, forgejos, method)
+            elif forgejos is not None:
+                continue
+            paths.setdefault(path, {})[method] = operation
         whole["definitions"].update(_definitions(settings.max_wait))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+
+
+def _remove(paths: dict[str, Json], path: str, method: str) -> None:
+    """Two paths that differ in a parameter's name only are the same in Swagger: one must go."""
+    del paths[path][method]
+    if not paths[path]:
+        del paths[path]
 
 
 def _unpacked(body: bytes) -> bytes | None:

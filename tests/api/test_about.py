@@ -23,6 +23,7 @@ def test_the_index_tells_what_this_forgejo_has(target: Target, demo: Sample) -> 
     has = told["capabilities"]
     version = target.world.version
     assert (has["attempts"], has["native_routes"]) == (version.attempts, version.native_jobs)
+    assert has["native_rerun"] == version.native_rerun
     assert (has["native_runs_list"], has["run_ids"]) == (version.runs_route, version.runs_route)
     assert (has["artifact_ranges"], has["events"]) == (version.artifact_ranges, version.tasks_route)
     assert has["rerun_deletes_artifacts"] == version.rerun_guards

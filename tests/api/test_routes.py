@@ -80,7 +80,7 @@ def test_everything_else_goes_to_forgejo(target: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "ours"),
-    [("42/logs", False), ("42/jobs", False), ("42/jobs/0", False), ("42/attempts", True), ("42/summary", True), ("42/rerun", True), ("latest/logs", True),
+    [("42/logs", False), ("42/jobs", False), ("42/jobs/0", False), ("42/attempts", True), ("42/summary", True), ("42/rerun", False), ("latest/logs", True),
      ("by-number/42/logs", True), ("42/cancel", False), ("42/artifacts", False), ("42/artifacts/x", False),
      ("latest/cancel", True), ("by-number/42/artifacts/x", True)],
 )  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from addon import ROOT
-from tests.conftest import VERSIONS
+from tests.conftest import MAIN
 from tests.support.proxy import eventually
 from tests.support.served_demo import served
 
@@ -50,7 +50,7 @@ def test_urls_are_quoted() -> None:
 
 
 # Every version in the system's sh, and one version in the shells that people type into.
-SHELLS = [*((version, "sh") for version in VERSIONS), ("v15", "bash"), ("v15", "zsh")]
+SHELLS = [*((version, "sh") for version in MAIN), ("v15", "bash"), ("v15", "zsh")]
 
 
 @pytest.mark.parametrize(("version", "shell"), SHELLS)

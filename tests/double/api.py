@@ -11,6 +11,7 @@ from tests.double.context import Context, context
 from tests.double.identity import BAD
 from tests.double.model import Org, Repo, Run, Status
 from tests.double.permissions import Principal, allowed, sees
+from tests.double.web import number
 
 routes = Blueprint("api", __name__, url_prefix="/api")
 REPO = "/v1/repos/<owner>/<name>"
@@ -44,6 +45,12 @@ def refuse(status: int, message: str) -> RefusalError:
 
 def missing() -> RefusalError:
     return refuse(404, "The target couldn't be found.")
+
+
+def absent(message: str) -> RefusalError:
+    """A 404 of a handler. Unlike that of a check, it lists no errors."""
+    body = {"message": message, "url": f"{context().root}/api/swagger"}
+    return RefusalError(answers.document(body, 404, api=True))
 
 
 def no_route() -> Response:
@@ -238,11 +245,11 @@ def _wanted(ctx: Context, run: Run) -> bool:
     for status in statuses:
         if status not in list(Status):
             raise refuse(400, f"unknown status: {status}")
-    number = query.get("run_number", 0, int)
+    wanted = query.get("run_number", 0, int)
     fits = [
         not statuses or run.status in statuses,
         not events or run.hook_event in events,
-        number <= 0 or run.index == number,
+        wanted <= 0 or run.index == wanted,
         query.get("head_sha") in (None, "", run.sha),
     ]
     if ctx.version.runs_by_workflow:
@@ -251,18 +258,19 @@ def _wanted(ctx: Context, run: Run) -> bool:
     return all(fits)
 
 
-@routes.get(f"{ACTIONS}/runs/<int:run_id>")
-def one_run(owner: str, name: str, run_id: int) -> Response:
+@routes.get(f"{ACTIONS}/runs/<run_id>")
+def one_run(owner: str, name: str, run_id: str) -> Response:
     only(context().version.runs_route)
     ctx, repo, principal = repository(owner, name, "repo.actions")
     return answers.document(schema.run(ctx.world, run_by_id(repo, run_id), principal, ctx.root), api=True)
 
 
-def run_by_id(repo: Repo, run_id: int) -> Run:
+def run_by_id(repo: Repo, run_id: str) -> Run:
+    wanted = number(run_id)
     for run in repo.runs:
-        if run.id == run_id:
+        if run.id == wanted:
             return run
-    raise missing()
+    raise absent(f"run with id {wanted}: resource does not exist")
 
 
 @routes.post(f"{ACTIONS}/workflows/<workflow>/dispatches")

@@ -79,14 +79,17 @@ class Context:
         self.set_cookies[name, path] = f"{name}={value}; Path={path}{attributes}; HttpOnly{secure}; SameSite=Lax"
 
     def page(self, body: str, status: int = 200) -> Response:
-        return answers.page(html.page(body, self.sub, self.lang, self.user, self.csrf), status)
+        return answers.page(self._html(body), status)
 
     def not_found(self) -> Response:
         """Also the answer to whoever lacks a right."""
         if "text/html" not in request.headers.get("Accept", ""):
             return answers.not_found(None)
         body = f"<p>{self.texts['not_found']}</p>"
-        return answers.not_found(html.page(body, self.sub, self.lang, self.user, self.csrf))
+        return answers.not_found(self._html(body))
+
+    def _html(self, body: str) -> str:
+        return html.page(body, self.sub, self.lang, self.user, self.csrf, self.version.logout_form)
 
     def web_principal(self) -> Principal:
         return Principal(self.principal.label, self.user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import Blueprint, Response
@@ -11,7 +12,10 @@ from tests.double.context import context
 
 routes = Blueprint("description", __name__)
 REPO = "/repos/{owner}/{repo}"
-NATIVE = {"jobs": "get", "logs": "get", "artifacts": "get", "cancel": "post"}
+RUN = f"{REPO}/actions/runs/{{run_id}}"
+JOB = f"{REPO}/actions/jobs/{{job_id}}"
+SINCE_16 = ((f"{RUN}/jobs", "get"), (f"{RUN}/logs", "get"), (f"{RUN}/artifacts", "get"), (f"{RUN}/cancel", "post"))
+SINCE_17 = ((f"{RUN}/rerun", "post"), (JOB, "get"), (f"{JOB}/rerun", "post"))
 
 
 @routes.get("/swagger.v1.json")
@@ -24,10 +28,10 @@ def swagger() -> Response:
     if ctx.version.runs_route:
         paths[f"{REPO}/actions/runs"] = {"get": _operation("ListActionRuns", "owner", "repo")}
         paths[f"{REPO}/actions/runs/{{run_id}}"] = {"get": _operation("ActionRun", "owner", "repo", "run_id")}
-    if ctx.version.native_jobs:
-        for name, method in NATIVE.items():
-            operation = _operation(f"run-{name}", "owner", "repo", "run_id")
-            paths[f"{REPO}/actions/runs/{{run_id}}/{name}"] = {method: operation}
+    native = SINCE_16 * ctx.version.native_jobs + SINCE_17 * ctx.version.native_rerun
+    for path, method in native:
+        names = re.findall(r"\{(\w+)\}", path)
+        paths[path] = {method: _operation(f"{method}-{path}", *names)}
     answer = answers.document(
         {
             "swagger": "2.0",

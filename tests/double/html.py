@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from urllib.parse import quote
@@ -21,14 +22,25 @@ ICONS = {
 COLOURS = {Status.SUCCESS: "green", Status.FAILURE: "red", Status.RUNNING: "yellow"}
 
 
-def page(body: str, sub: str, lang: str, user: User | None = None, csrf: str | None = None) -> str:
+def page(
+    body: str, sub: str, lang: str, user: User | None = None, csrf: str | None = None, logout_form: bool = False
+) -> str:
     """A whole page; `csrf` where the version has such tokens."""
     token = f"<script>window.config = {{appSubUrl: '{sub}', csrfToken: '{csrf}'}};</script>" if csrf else ""
-    out = f'<a class="item" href="#" data-url="{sub}/user/logout">{escape(user.name)}</a>' if user else ""
+    out = _sign_out(sub, user, logout_form) if user else ""
     return (
         f'<!DOCTYPE html>\n<html lang="{lang}">\n<head><meta charset="utf-8"><title>Stand-in</title>{token}</head>\n'
         f"<body>\n<nav>{out}</nav>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
+
+
+def _sign_out(sub: str, user: User, form: bool) -> str:
+    if form:
+        return (
+            f'<form id="logout-user-action" method="post" action="{sub}/user/logout"></form>'
+            f'<button form="logout-user-action">{escape(user.name)}</button>'
+        )
+    return f'<a class="item" href="#" data-url="{sub}/user/logout">{escape(user.name)}</a>'
 
 
 def _flash(error: str | None) -> str:
@@ -91,7 +103,7 @@ def _row(world: People, run: Run, viewer: Viewer, filtered: bool) -> str:
         icon = "octicon-x-circle-fill"
     colour = COLOURS.get(status, "grey")
     link = repo_link(run, viewer.sub)
-    title = escape(run.title) or viewer.texts["empty_title"]
+    title = (_linked(run, viewer) if version.nested_links else escape(run.title)) or viewer.texts["empty_title"]
     anchor = f'title="{escape(run.title)}" href="{link}/actions/runs/{run.index}">{title}</a>'
     heading = f'<a class="flex-item-title" {anchor}'
     if version.title_inside:
@@ -106,6 +118,15 @@ def _row(world: People, run: Run, viewer: Viewer, filtered: bool) -> str:
         f'<div class="run-list-meta"><svg class="svg octicon-calendar"></svg>{relative_time(run.updated)}</div>'
         f'<div class="run-list-meta"><svg class="svg octicon-stopwatch"></svg>{duration(run_seconds(world, run))}</div>'
         "</div></div></div>"
+    )
+
+
+def _linked(run: Run, viewer: Viewer) -> str:
+    """A title as HTML: code between backticks, and links, although it is inside a link itself."""
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(run.title))
+    text = re.sub(r"https?://[^\s<]+", r'<a href="\g<0>" class="link">\g<0></a>', text)
+    return re.sub(
+        r"(?<![&\w])#(\d+)", rf'<a href="{repo_link(run, viewer.sub)}/issues/\1" class="ref-issue">#\1</a>', text
     )
 
 

@@ -34,6 +34,10 @@ class Log(Protocol):
         """A row's time in unix seconds and its text."""
         ...
 
+    def offset(self, index: int) -> int:
+        """Where a row begins, in bytes; the size for the one after the last."""
+        ...
+
 
 class RowLog:
     """Rows kept in memory."""
@@ -41,6 +45,7 @@ class RowLog:
     def __init__(self) -> None:
         self._data = bytearray()
         self._rows: list[tuple[float, str]] = []
+        self._offsets: list[int] = []
 
     @property
     def size(self) -> int:
@@ -53,6 +58,7 @@ class RowLog:
     def append(self, ticks: int, text: str) -> None:
         """One row: embedded newlines become two characters, and what is too long is cut."""
         content = text.replace("\n", "\\n").encode()[:MAX_ROW]
+        self._offsets.append(len(self._data))
         self._data += stamp(ticks).encode() + b" " + content + b"\n"
         self._rows.append((ticks / TICKS, content.decode(errors="replace")))
 
@@ -61,6 +67,9 @@ class RowLog:
 
     def row(self, index: int) -> tuple[float, str]:
         return self._rows[index]
+
+    def offset(self, index: int) -> int:
+        return [*self._offsets, self.size][index]
 
 
 class BigLog:
@@ -99,3 +108,6 @@ class BigLog:
     def row(self, index: int) -> tuple[float, str]:
         text = self._bytes_of(index)[:-1].decode()
         return (self._start + index * TICKS // 1000) / TICKS, text.partition(" ")[2]
+
+    def offset(self, index: int) -> int:
+        return index * BIG_ROW if index < self.rows else self._size

@@ -10,7 +10,7 @@ from typing import Any
 from tests.double.model import Artifact, Job, Org, Repo, Run, Task, User
 from tests.double.people import People
 from tests.double.permissions import Principal, allowed
-from tests.double.view import run_seconds
+from tests.double.view import all_steps, run_seconds
 
 NEVER = "0001-01-01T00:00:00Z"
 
@@ -18,6 +18,11 @@ NEVER = "0001-01-01T00:00:00Z"
 def moment(seconds: int) -> str:
     """RFC 3339; the epoch for what is not set."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def set_moment(world: People, seconds: int) -> str | None:
+    """A time of a run or step; since v17 null for what is not set."""
+    return None if world.version.null_times and not seconds else moment(seconds)
 
 
 def user(world: People, who: User | Org, root: str, viewer: User | None = None) -> dict[str, Any]:
@@ -183,8 +188,8 @@ def run(world: People, run: Run, principal: Principal, root: str) -> dict[str, A
         "event_payload": json.dumps(payload),
         "trigger_event": run.event,
         "status": run.status.value,
-        "started": moment(run.started),
-        "stopped": moment(run.stopped),
+        "started": set_moment(world, run.started),
+        "stopped": set_moment(world, run.stopped),
         "created": moment(run.created),
         "updated": moment(run.updated),
         "html_url": f"{root}/{run.repo.full_name}/actions/runs/{run.index}",
@@ -194,11 +199,13 @@ def run(world: People, run: Run, principal: Principal, root: str) -> dict[str, A
     return result
 
 
-def job(job: Job) -> dict[str, Any]:
-    return {
+def job(world: People, job: Job, root: str, with_steps: bool = False) -> dict[str, Any]:
+    """Since v17 with its page, and alone with its steps, as soon as it has any."""
+    attempt = max(job.attempt, 1)
+    result = {
         "id": job.id,
         "run_id": job.run.id,
-        "attempt": max(job.attempt, 1),
+        "attempt": attempt,
         "handle": job.handle,
         "repo_id": job.run.repo.id,
         "owner_id": job.run.repo.owner.id,
@@ -208,6 +215,21 @@ def job(job: Job) -> dict[str, Any]:
         "task_id": job.task.id if job.task else 0,
         "status": job.status.value,
     }
+    if world.version.native_rerun:
+        page = f"{root}/{job.run.repo.full_name}/actions/runs/{job.run.index}"
+        result["html_url"] = f"{page}/jobs/{job.index}/attempt/{attempt}"
+    if with_steps and job.task:
+        result["steps"] = [
+            {
+                "number": number,
+                "name": step.name,
+                "status": step.status.value,
+                "started": set_moment(world, step.started),
+                "stopped": set_moment(world, step.stopped),
+            }
+            for number, step in enumerate(all_steps(job.task))
+        ]
+    return result
 
 
 def artifact(each: Artifact, root: str) -> dict[str, Any]:

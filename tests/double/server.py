@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote
 from flask import Flask, Response, g, request
 from werkzeug.routing import PathConverter
 
-from tests.double import api, artifacts, description, faults, git, native, runner, signin, web
+from tests.double import api, artifacts, description, faults, git, native, native_jobs, runner, signin, web
 from tests.double.context import Context, Settings
 from tests.double.faults import Fault
 from tests.double.identity import credentials
@@ -26,7 +26,7 @@ from tests.double.world import World
 
 CHUNKED_FROM = 2048
 COMPRESSED_UP_TO = 8 * 1024 * 1024
-assert native and artifacts  # imported for their routes
+assert native and native_jobs and artifacts  # imported for their routes
 
 
 @dataclass

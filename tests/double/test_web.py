@@ -80,7 +80,8 @@ def test_text_is_localized(case: Case) -> None:
     web = Web(case.double)
     web.cookies = {**case.web.cookies, "lang": "de-DE"}
     state = web.post(case.job(case.green, 0), json={}).json()["state"]["currentJob"]
-    assert "Erfolg" in (state.get("detail"), *state.get("details", []))
+    newest = (state.get("allAttempts") or [{}])[0]
+    assert "Erfolg" in (state.get("detail"), *state.get("details", []), *newest.get("status_diagnostics", []))
 
 
 def test_https_and_a_sub_path(case: Case) -> None:

@@ -107,6 +107,17 @@ class Version:
 
     @property
     def details_list(self) -> bool:
+        """Why a job waits comes with its attempts, and until v16 in a list of the view."""
+        return self.number >= 14
+
+    @property
+    def current_details(self) -> bool:
+        """The view's job says in words how it is."""
+        return self.number <= 16
+
+    @property
+    def placeholders(self) -> bool:
+        """A matrix that can't be told yet is one job, which is deleted and replaced by the real ones."""
         return self.number >= 14
 
     @property
@@ -160,6 +171,30 @@ class Version:
         """In the list, the link is inside the title's element instead of being it."""
         return self.number >= 16
 
+    @property
+    def native_rerun(self) -> bool:
+        """Rerun, and one job with its steps, exist in the API; a job's log can be cut and searched."""
+        return self.number >= 17
+
+    @property
+    def null_times(self) -> bool:
+        """A time that is not set is null in the API, not the epoch."""
+        return self.number >= 17
+
+    @property
+    def final_when_done(self) -> bool:
+        """A run is failed or cancelled only when all of its jobs are done; the early word is an estimate."""
+        return self.number >= 17
+
+    @property
+    def logout_form(self) -> bool:
+        return self.number >= 17
+
+    @property
+    def nested_links(self) -> bool:
+        """In the list, a title's own links are links, inside the one to the run."""
+        return self.number >= 17
+
 
 VERSIONS = {
     version.name: version
@@ -172,5 +207,7 @@ VERSIONS = {
         Version("v14", "14.0.5+gitea-1.22.0"),
         Version("v15", "15.0.3+gitea-1.22.0"),
         Version("v16", "16.0.0+gitea-1.22.0"),
+        Version("v17", "17.0.0+gitea-1.22.0"),
     )
 }
+NEWEST = list(VERSIONS)[-1]

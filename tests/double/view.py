@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from tests.double.aggregation import estimated_outcome
 from tests.double.model import Job, Run, Status, Step, Task
 from tests.double.people import People
 
@@ -123,7 +124,9 @@ def state(world: People, run: Run, job: Job, task: Task | None, viewer: Viewer) 
     """`state` of the view: the run and one job of it, at an attempt's task."""
     version = world.version
     current: dict[str, Any] = {"title": job.name}
-    if version.details_list:
+    if not version.current_details:
+        current["summaries"] = []
+    elif version.details_list:
         current["details"] = [waiting_text(job, viewer)]
     else:
         current["detail"] = viewer.texts[job.status]
@@ -167,6 +170,8 @@ def _run(world: People, run: Run, viewer: Viewer) -> dict[str, Any]:
     if version.title_html:
         state["titleHTML"] = html.escape(run.title).replace("&quot;", "&#34;")
     state["status"] = run.status.value
+    if version.final_when_done:
+        state["estimatedOutcome"] = estimated_outcome([job.status for job in run.jobs]).value
     if version.description:
         state["description"] = _description(run, viewer)
     state["canCancel"] = unfinished and viewer.writes

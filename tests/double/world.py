@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 
+from tests.double.aggregation import run_status
 from tests.double.logs import TICKS, BigLog, RowLog
 from tests.double.model import Artifact, Job, JobSpec, Repo, Run, Status, Step, Task, User
 from tests.double.people import People
@@ -40,11 +41,7 @@ class World(People):
             commit = sha or hashlib.sha1(seed, usedforsecurity=False).hexdigest()
             run = Run(self._id("run"), number, repo, workflow_id, title, branch, event, who, commit, now, now)
             run.hook_event = hook_event or ("push" if event == "schedule" else event)
-            for spec in jobs:
-                status = Status.BLOCKED if spec.needs else Status.WAITING
-                job = Job(self._id("job"), run, spec, str(uuid.uuid4()), status)
-                job.attempt = 1 if self.version.attempt_at_creation else 0
-                run.jobs.append(job)
+            run.jobs += [self._job(run, spec) for spec in jobs]
             if workflow_id not in repo.workflows:
                 repo.workflows.append(workflow_id)
             repo.runs.append(run)
@@ -186,13 +183,28 @@ class World(People):
     def update_run(self, run: Run) -> None:
         """The run's status follows from its jobs', each version in its way."""
         now = self.now()
-        states = [job.status for job in run.jobs]
-        run.status = aggregate(states) if self.version.real_aggregation else aggregate_simply(states)
+        run.status = run_status(self.version, [job.status for job in run.jobs])
         if not run.started and run.status is Status.RUNNING:
             run.started = now
         if not run.stopped and run.status.done:
             run.stopped = now
         run.updated = now
+
+    def replace(self, placeholder: Job, specs: Sequence[JobSpec]) -> list[Job]:
+        """The matrix behind a waiting placeholder is known: its row is deleted, and new ones are added at the end."""
+        with self.lock:
+            run = placeholder.run
+            run.jobs.remove(placeholder)
+            jobs = [self._job(run, spec) for spec in specs]
+            run.jobs += jobs
+            self.update_run(run)
+            return jobs
+
+    def _job(self, run: Run, spec: JobSpec) -> Job:
+        status = Status.BLOCKED if spec.needs else Status.WAITING
+        job = Job(self._id("job"), run, spec, str(uuid.uuid4()), status)
+        job.attempt = 1 if self.version.attempt_at_creation else 0
+        return job
 
     def _release(self, run: Run) -> None:
         """Blocked jobs whose needs are done wait for a runner, or are skipped when a need did not succeed."""
@@ -205,22 +217,3 @@ class World(People):
                     continue
                 fine = all(status is Status.SUCCESS for status in needs)
                 job.status, changed = Status.WAITING if fine else Status.SKIPPED, True
-
-
-def aggregate_simply(states: Sequence[Status]) -> Status:
-    """Before v11: never cancelled, skipped or blocked."""
-    if all(state.done for state in states):
-        bad = Status.FAILURE in states or Status.CANCELLED in states
-        return Status.FAILURE if bad else Status.SUCCESS
-    unfinished = {state for state in states if not state.done}
-    return Status.WAITING if unfinished == {Status.WAITING} else Status.RUNNING
-
-
-def aggregate(states: Sequence[Status]) -> Status:
-    """From v11 on: one failed job is enough, though others still run."""
-    if all(state is Status.SKIPPED for state in states):
-        return Status.SKIPPED
-    if all(state in (Status.SUCCESS, Status.SKIPPED) for state in states):
-        return Status.SUCCESS
-    order = (Status.CANCELLED, Status.FAILURE, Status.RUNNING, Status.WAITING, Status.BLOCKED)
-    return next((state for state in order if state in states), Status.UNKNOWN)

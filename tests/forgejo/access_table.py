@@ -182,9 +182,12 @@ DIFFERENT: dict[str, dict[str, str]] = {
             sudo-reader           403     403  403  403     403    404      403 403     403     404
         """,
     },
+    "v12": {},
     "v13": {},
+    "v14": {},
     "v15": LIMITED,
     "v16": LIMITED,
+    "v17": LIMITED,
 }
 # Forgejo's API grants these administrators Actions that are turned off; its pages then don't show them.
 IN_VAIN = {"v11": {("administrator", "off"), ("site-admin", "off")}}

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from addon.forgejo.admin.credentials import totp
-from tests.conftest import VERSIONS, Target
+from tests.conftest import MAIN, VERSIONS, Target
 from tests.double import Double
 from tests.support.proxy import start_proxy
 from tests.support.sample import Sample, sample
@@ -37,7 +37,7 @@ def test_a_lost_session_on_a_public_page_is_noticed(target: Target, unique: str)
     assert target.request("GET", f"{demo.base}/latest", demo.reader).json()["can_rerun"] is True
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", MAIN)
 def test_many_requests_sign_in_once(version: str, unique: str) -> None:
     with alone(version) as (double, url):
         demo = sample(double.world, unique)
@@ -111,7 +111,7 @@ def test_a_security_key(unique: str) -> None:
     assert "security key" in refusal("v15", unique, user={"webauthn": True})
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", MAIN)
 def test_secure_cookies_and_a_sub_path(version: str, unique: str) -> None:
     """ROOT_URL is https, the upstream is plain http: the cookies are `Secure` and must be sent all the same."""
     with alone(version, root_url="https://forge.example/sub/") as (double, url):

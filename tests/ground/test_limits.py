@@ -13,7 +13,7 @@ import requests
 
 from addon.errors import Busy
 from addon.limits import Limiter
-from tests.conftest import VERSIONS
+from tests.conftest import MAIN
 from tests.double import Double, Fault, JobSpec
 from tests.support.proxy import Proxy, start_proxy
 from tests.support.sample import Sample, sample
@@ -140,7 +140,7 @@ def test_a_failing_sign_in_is_not_tried_by_everybody() -> None:
             assert requests.get(url, headers=headers, timeout=20).status_code == 200
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", MAIN)
 def test_a_flood_of_strangers_costs_one_probe_each(version: str) -> None:
     with small(version) as (double, proxy, demo, _), ThreadPoolExecutor(16) as pool:
         headers = {"Authorization": f"token {demo.stranger}"}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.conftest import VERSIONS
+from tests.conftest import MAIN, VERSIONS
 from tests.live.forgejo import RealForgejo
 from tests.live.report import tell
 from tests.live.scenes import Scene, perform
@@ -76,7 +76,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests that are marked live need a real server, and say how to give them one; the others are for all."""
     if "stage" in metafunc.fixturenames:
         only_real = metafunc.definition.get_closest_marker("live") is not None
-        targets = LIVE or NO_LIVE if only_real else [*VERSIONS, *LIVE]
+        targets = LIVE or NO_LIVE if only_real else [*MAIN, *LIVE]
         metafunc.parametrize("stage", targets, indirect=True, scope="session")
 
 

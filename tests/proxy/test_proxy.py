@@ -145,16 +145,24 @@ def test_native_setting_passes_colliding_paths_through() -> None:
         assert "X-Upstream" not in requests.get(f"{base}/0/summary", timeout=10).headers
 
 
-@pytest.mark.parametrize("setting", ["extension", "native"])
-def test_before_v16_and_later_the_start_says_who_answers(setting: str) -> None:
-    with Double(version="v16") as double, start_proxy(double.url, options={"actions_collisions": setting}) as proxy:
-        _wait_until(lambda: f"actions_collisions: {setting}" in proxy.log())
+@pytest.mark.parametrize(
+    ("version", "setting", "said"),
+    [
+        ("v15", "extension", "takes run numbers; for database ids, set actions_collisions: native"),
+        ("v17", "extension", "takes run numbers (Forgejo 17 itself: ids for jobs, logs, artifacts, cancel, rerun)"),
+        ("v15", "native", "takes database ids, like Forgejo's own API; run numbers: runs/by-number/{number}/…"),
+    ],
+)
+def test_the_start_says_what_a_run_is(version: str, setting: str, said: str) -> None:
+    with Double(version=version) as double, start_proxy(double.url, options={"actions_collisions": setting}) as proxy:
+        _wait_until(lambda: f"runs/{{x}}/… {said}" in proxy.log())
 
 
-def test_native_answers_pass_through_byte_for_byte() -> None:
+@pytest.mark.parametrize("version", ["v16", "v17"])
+def test_native_answers_pass_through_byte_for_byte(version: str) -> None:
     """In the native setting a database id is Forgejo's own business, and by-number stays the extension's."""
     with (
-        Double(version="v16") as double,
+        Double(version=version) as double,
         start_proxy(
             double.url,
             admin=(double.world.admin.name, double.world.admin.password),
@@ -171,13 +179,19 @@ def test_native_answers_pass_through_byte_for_byte() -> None:
         double.world.artifact(demo.runs["failed"], "report", b"zip")
         path = f"{demo.base}/{demo.runs['failed'].id}/artifacts"
         native = [requests.get(url + path, headers=headers, timeout=10) for url in (double.url, proxy.url)]
-        assert native[0].content == native[1].content and native[0].json()["artifacts"][0]["id"]
+        assert native[0].content == native[1].content and native[0].json()[0]["id"]
         busy = double.world.run(demo.repo)
         writer = {"Authorization": f"token {demo.writer}"}
         cancel = requests.post(f"{proxy.url}{demo.base}/{busy.id}/cancel", headers=writer, timeout=10)
         assert cancel.status_code == 204 and busy.done  # Forgejo's own answer
         done = requests.post(f"{proxy.url}{demo.base}/by-number/{busy.index}/cancel", headers=writer, timeout=10)
         assert done.status_code == 409 and "X-Actions-Extension" in done.headers
+        green = demo.runs["green"]
+        rerun = requests.post(f"{proxy.url}{demo.base}/{green.id}/rerun", headers=writer, timeout=10)
+        assert (rerun.status_code, rerun.content) == (
+            (204, b"") if version == "v17" else (404, b"404 page not found\n")
+        )
+        assert "X-Actions-Extension" not in rerun.headers and green.done is (version == "v16")
         ours = requests.get(f"{proxy.url}{demo.base}/by-number/1/jobs", headers=headers, timeout=10)
         assert ours.json()["total_count"] == 4
 

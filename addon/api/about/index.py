@@ -18,6 +18,7 @@ CAPABILITIES = {
     "rerun_deletes_artifacts": "rerun_deletes_artifacts",
     "native_runs_list": "run_ids",
     "native_routes": "native_routes",
+    "native_rerun": "native_rerun",
 }
 
 
