@@ -87,6 +87,11 @@ class Summary:
         """How many failed jobs are explained; they are the first ones."""
         return sum(each.explained for each in self.failed)
 
+    def attempt(self, job: Job) -> int | None:
+        """The attempt by which a failed job is explained. None if it isn't, and before v13."""
+        detail = self.details.get(job.index)
+        return detail.attempt if detail else None
+
     @property
     def rerun_tail(self) -> str:
         """The path below the run that reruns it: the failed jobs, or all if none failed."""

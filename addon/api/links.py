@@ -22,6 +22,10 @@ class Links:
         """The run's extension path with by-number, which never means one of Forgejo's own routes."""
         return f"{self.base}{run.sub_path}/api/v1/repos/{_repo(run)}/actions/runs/by-number/{run.number}{tail}"
 
+    def logs(self, run: Run | RunRow) -> str:
+        """The run's logs, of the newest attempt."""
+        return self.api(run, "/logs?attempt=latest")
+
 
 def _repo(run: Run | RunRow) -> str:
     return f"{quote(run.repo.owner)}/{quote(run.repo.name)}"

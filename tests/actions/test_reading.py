@@ -31,7 +31,7 @@ def test_latest(target: Target, demo: Sample) -> None:
     assert run["actor"] == demo.runs["branch"].actor.name
     assert run["event"] == (None if target.version == "v7" else "push")
     assert run["html_url"] == f"{target.proxy.url}/{demo.repo.full_name}/actions/runs/4"
-    assert run["logs_url"] == f"{target.proxy.url}{demo.base}/by-number/4/logs"
+    assert run["logs_url"] == f"{target.proxy.url}{demo.base}/by-number/4/logs?attempt=latest"
     if target.number >= 12:
         assert run["id"] == demo.runs["branch"].id
         assert run["created_at"].endswith("Z")

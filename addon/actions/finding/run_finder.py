@@ -20,7 +20,7 @@ class RunFinder:
     def __init__(
         self, access: Access, selector: RunSelector, web_ui: WebUi, runs_api: RunsApi, default_attempt: str
     ) -> None:
-        """`default_attempt` is `1` or `latest`: which attempt's log is meant if none is named."""
+        """`default_attempt` is `1` or `latest`: which attempt's log is meant if the request names none."""
         self._access, self._selector, self._web_ui, self._runs_api = access, selector, web_ui, runs_api
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
@@ -37,7 +37,7 @@ class RunFinder:
 
     def job_to_read(self, query: Query, caller: Caller) -> Run:
         """The run with one job in detail: the first if none is named, at the asked attempt or the default one."""
-        any_attempt = query.attempt == 1 or (query.attempt is None and self._default_attempt == 1)
+        any_attempt = self._default(query) == 1 if query.attempt is None else query.attempt == 1
         run = self.to_read(query, caller, Reading(job=named_index(query), any_attempt=any_attempt))
         with trace.timed("forgejo"):
             return self.with_job(run, query.job or 0, self._attempt(query, run))
@@ -72,7 +72,14 @@ class RunFinder:
         """The asked attempt or the default one; before v13, which does not number attempts, the newest."""
         if query.attempt is not None:
             return query.attempt
-        return NEWEST if run.detail.attempts is None else self._default_attempt
+        return NEWEST if run.detail.attempts is None else self._default(query)
+
+    def _default(self, query: Query) -> int:
+        """The attempt that is meant if the request names none.
+
+        Who asks what failed, or names the job, means the newest: an earlier one may have succeeded since.
+        """
+        return NEWEST if query.failed_steps or isinstance(query.job, str) else self._default_attempt
 
 
 def named_index(query: Query) -> int:

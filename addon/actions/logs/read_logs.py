@@ -56,14 +56,22 @@ class ReadLogs:
             run = self._finder.job_to_read(query, caller)
             return run, iter((self._log_of(run, options),))
         run = self._finder.to_read(query, caller)
-        return run, self._each(run, chosen_jobs(run, query.job == FAILED), query.attempt, options)
+        # The run shows which jobs failed in their newest attempt. Of an earlier one, only each job's own page tells.
+        failed_then = query.attempt if query.job == FAILED else None
+        chosen = chosen_jobs(run, query.job == FAILED and not failed_then)
+        return run, self._each(run, chosen, query.attempt, failed_then, options)
 
-    def _each(self, run: Run, chosen: list[int], attempt: int | None, options: LogOptions) -> Iterator[JobLog]:
+    def _each(
+        self, run: Run, chosen: list[int], attempt: int | None, failed_then: int | None, options: LogOptions
+    ) -> Iterator[JobLog]:
+        """The logs, at an attempt. With `failed_then`, only of the jobs whose attempt of this number failed."""
         with trace.pool(SIDE_BY_SIDE) as pool:
             pages = [pool.submit(self._web_ui.run, run.repo, run.number, index) for index in chosen]
             try:
                 for page in pages:
-                    yield self._at_attempt(page.result(), attempt, options)
+                    shown = page.result()
+                    if not failed_then or _failed_at(shown, failed_then):
+                        yield self._at_attempt(shown, attempt, options)
             finally:
                 for page in pages:
                     page.cancel()
@@ -90,6 +98,13 @@ class ReadLogs:
 def chosen_jobs(run: Run, failed: bool) -> list[int]:
     """The indexes of all jobs, or of the failed ones."""
     return [job.index for job in run.jobs if not failed or job.status is Status.FAILURE]
+
+
+def _failed_at(run: Run, attempt: int) -> bool:
+    """Whether an attempt of the job that the run shows in detail failed. Before v13, it is the only one there is."""
+    if run.detail.attempts is None:
+        return run.jobs[run.detail.index].status is Status.FAILURE
+    return any(each.number == attempt and each.status is Status.FAILURE for each in run.detail.attempts)
 
 
 def _missing(run: Run, error: ApiError) -> JobLog:

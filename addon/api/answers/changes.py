@@ -79,7 +79,7 @@ def _state(run: Run, dry_run: bool, urls: Links) -> Json:
         "html_url": urls.html(run),
         "watch_url": urls.api(run),
         "jobs_url": urls.api(run, "/jobs"),
-        "logs_url": urls.api(run, "/logs"),
+        "logs_url": urls.logs(run),
     }
 
 

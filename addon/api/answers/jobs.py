@@ -57,9 +57,9 @@ def step_json(step: Step) -> Json:
 
 
 def logs_url(run: Run, job: Job, detail: JobDetail | None, links: Links) -> str:
-    """The URL of a job's log."""
-    attempt = f"&attempt={detail.attempt}" if detail and detail.attempt else ""
-    return links.api(run, f"/logs?job={job.index}{attempt}")
+    """The URL of a job's log. It names the attempt: otherwise it would mean another one than the job's status."""
+    attempt = detail.attempt if detail and detail.attempt else "latest"
+    return links.api(run, f"/logs?job={job.index}&attempt={attempt}")
 
 
 def _chosen(found: JobList) -> list[Job]:

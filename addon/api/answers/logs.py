@@ -34,7 +34,7 @@ def logs(use_case: ReadLogs, following: FollowLogs, query: Query, caller: Caller
         return _zip(use_case, query, caller)
     if query.job in (ALL, FAILED):
         run, found = use_case.several(query, caller)
-        return _generated(run, bundle.as_text(found), _run_header(run))
+        return _generated(run, bundle.as_text(found), _run_headers(run, query))
     if not LogOptions.of(query).whole:
         run, blocks = use_case.part(query, caller)
         return _generated(run, blocks, _job_headers(run))
@@ -62,7 +62,7 @@ def _whole(use_case: ReadLogs, query: Query, caller: Caller) -> Response:
 def _zip(use_case: ReadLogs, query: Query, caller: Caller) -> Response:
     run, found = use_case.several(query if query.job is not None else replace(query, job=ALL), caller)
     name = f"{run.repo.name}-run-{run.number}-logs.zip"
-    headers = {**_run_header(run), "Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {**_run_headers(run, query), "Content-Disposition": f'attachment; filename="{name}"'}
     return _generated(run, bundle.as_zip(found), headers, ZIP)
 
 
@@ -79,13 +79,15 @@ def _followed(following: FollowLogs, query: Query, caller: Caller) -> Response:
     """A stream that lasts as long as the job. The response to HEAD has no body."""
     if query.format == "zip":
         raise BadRequest("a zip can't be followed; leave format or follow out")
+    if query.job in (ALL, FAILED) and query.attempt:
+        raise BadRequest("with follow, attempt goes with one job: of several jobs, the newest attempts are followed")
     as_events = request.accept_mimetypes.best_match((TEXT, EVENTS), TEXT) == EVENTS
     last = request.headers.get("Last-Event-ID", "")
     cursors = events.resumed(last) if last and query.job != FAILED else {}
     found = following.follow(query, caller, cursors, is_disconnected())
     options = LogOptions.of(query)
     body = events.as_event_stream(found, options) if as_events else events.as_text(found, options)
-    headers = _run_header(found.run) if found.several else _job_headers(found.run)
+    headers = _run_headers(found.run, query) if found.several else _job_headers(found.run)
     media_type = EVENTS if as_events else f"{TEXT}; charset=utf-8"
     response = StreamingResponse(body if request.method != "HEAD" else None, 200, headers, content_type=media_type)
     response.call_on_close(body.close)
@@ -99,10 +101,12 @@ def _wants_zip(query: Query) -> bool:
     return request.accept_mimetypes.best_match((TEXT, ZIP), TEXT) == ZIP
 
 
-def _run_header(run: Run) -> dict[str, str]:
-    return {"X-Actions-Run": str(run.number)}
+def _run_headers(run: Run, query: Query) -> dict[str, str]:
+    """Of several jobs' logs. Each log says its own attempt."""
+    return {"X-Actions-Run": str(run.number), "X-Actions-Attempt": str(query.attempt or "latest")}
 
 
 def _job_headers(run: Run) -> dict[str, str]:
     attempt = str(run.detail.attempt) if run.detail.attempt else "latest"
-    return {**_run_header(run), "X-Actions-Job": str(run.detail.index), "X-Actions-Attempt": attempt}
+    job = str(run.detail.index)
+    return {"X-Actions-Run": str(run.number), "X-Actions-Job": job, "X-Actions-Attempt": attempt}

@@ -85,6 +85,6 @@ def _links(run: Run | RunRow, links: Links) -> Json:
     return {
         "html_url": links.html(run),
         "jobs_url": links.api(run, "/jobs"),
-        "logs_url": links.api(run, "/logs"),
+        "logs_url": links.logs(run),
         "rerun_url": links.api(run, "/rerun"),
     }

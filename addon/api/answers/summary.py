@@ -68,6 +68,7 @@ def _failed_job(run: Run, failed: FailedJob, detail: JobDetail | None, links: Li
     return {
         "index": failed.job.index,
         "name": failed.job.name,
+        "attempt": detail.attempt if detail else None,
         "explained": failed.explained,
         "failed_steps": steps if failed.explained else None,
         "last_lines": failed.last_lines,

@@ -43,11 +43,16 @@ def as_text(logs: Iterable[JobLog]) -> Iterator[bytes]:
 
 
 def as_zip(logs: Iterable[JobLog]) -> Iterator[bytes]:
-    """A zip with the files `0-build.log` and so on. For a job without a log, `1-test.missing.txt` says why."""
+    """A zip with files such as `0-build.log` and `1-test.attempt-2.log`.
+
+    For a job without a log, `2-lint.missing.txt` says why.
+    """
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as archive:
         for log in logs:
             name = f"{log.job.index}-{UNSAFE.sub('_', log.job.name)[:MOST_NAME]}"
+            if (log.attempt or 1) > 1:
+                name += f".attempt-{log.attempt}"
             if log.missing is not None:
                 archive.writestr(f"{name}.missing.txt", f"{log.missing}\n".encode(errors="replace"))
                 continue

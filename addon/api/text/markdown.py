@@ -13,7 +13,7 @@ from urllib.parse import quote
 from addon.actions.annotations import Annotation
 from addon.actions.summary import FailedJob, FailedStep, Summary
 from addon.api.links import Links
-from addon.api.text.plain import one_line, size, took
+from addon.api.text.plain import attempt, one_line, size, took
 from addon.model import Status
 
 BACKTICKS = re.compile("`+")
@@ -58,7 +58,7 @@ def _lines(found: Summary, links: Links) -> Iterator[str]:
     yield f"{' · '.join(facts)} · {_link(links.html(run))}"
     yield from _jobs(found)
     for failed in found.failed:
-        yield from _failed(failed)
+        yield from _failed(failed, attempt(found.attempt(failed.job)))
     yield from _annotations(found)
     yield from _artifacts(found)
     yield from _next(found, links)
@@ -75,10 +75,10 @@ def _jobs(found: Summary) -> Iterator[str]:
         yield f"- and {len(jobs) - MOST_JOBS} more"
 
 
-def _failed(failed: FailedJob) -> Iterator[str]:
+def _failed(failed: FailedJob, of_attempt: str) -> Iterator[str]:
     if not failed.explained:
         return
-    name = f"Job {failed.job.index}, {code(failed.job.name)},"
+    name = f"Job {failed.job.index}, {code(failed.job.name)}{of_attempt},"
     for each in failed.steps:
         yield ""
         yield f"{name} failed in step {each.step.number}, {code(each.step.name)}{_of(each)}"

@@ -60,6 +60,11 @@ def took(seconds: float | None) -> str:
     return " ".join(f"{count}{unit}" for count, unit in parts[first:])
 
 
+def attempt(number: int | None) -> str:
+    """`, attempt 2` for a later attempt than the first; else empty."""
+    return f", attempt {number}" if (number or 1) > 1 else ""
+
+
 def size(count: int) -> str:
     """A size in bytes as `17 B` or `1.2 MiB`."""
     amount, unit = float(count), "B"

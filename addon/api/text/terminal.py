@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from addon.actions.annotations import Annotation
 from addon.actions.summary import FailedJob, Summary
 from addon.api.links import Links
-from addon.api.text.plain import fitted, one_line, size, took, width
+from addon.api.text.plain import attempt, fitted, one_line, size, took, width
 
 INDENT = "    "
 MOST_JOBS = 200
@@ -32,7 +32,7 @@ def _lines(found: Summary, links: Links) -> Iterator[str]:
     yield ""
     yield from _jobs(found)
     for failed in found.failed:
-        yield from _failed(failed)
+        yield from _failed(failed, attempt(found.attempt(failed.job)))
     yield from _annotations(found)
     yield from _artifacts(found)
     yield from _next(found, links)
@@ -50,10 +50,10 @@ def _jobs(found: Summary) -> Iterator[str]:
         yield f"and {len(jobs) - MOST_JOBS} more"
 
 
-def _failed(failed: FailedJob) -> Iterator[str]:
+def _failed(failed: FailedJob, of_attempt: str) -> Iterator[str]:
     if not failed.explained:
         return
-    name = f"job {failed.job.index}, {one_line(failed.job.name)}"
+    name = f"job {failed.job.index}, {one_line(failed.job.name)}{of_attempt}"
     for each in failed.steps:
         yield ""
         shown = len(each.lines or ())
