@@ -21,6 +21,8 @@ from addon.model import Repo, is_name
 ROUTE_MISSING = b"404 page not found"
 # Seconds until a missing route is requested again, in case Forgejo was upgraded.
 RECHECK_AFTER = 60.0
+# The field of a run with everything that its event told, such as the whole description of a pull request.
+EVENT_PAYLOAD = "event_payload"
 # Routes below a repository that not every version has.
 RUNS, TASKS = "/actions/runs", "/actions/tasks"
 API_PATH = re.compile(r"(?:/.*)?/api/v1/repos/([^/]+)/([^/]+)(?:/.*)?", re.DOTALL)
@@ -87,6 +89,7 @@ class RestApi:
                 {"Accept": "application/json", **caller.headers},
                 {**caller.parameters, **(query or {})},
                 json_body=body,
+                omit=EVENT_PAYLOAD,
             )
             if response.status not in (301, 302, 307, 308):
                 break

@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from addon import trace
 from addon.errors import UpstreamTimeout, UpstreamUnexpected
+from addon.forgejo.parsers.json_stream import without_text
 from addon.limits import Limiter, Slot
 
 # A parameter that is given more than once has a sequence of values.
@@ -143,11 +144,15 @@ class Transport:
         query: QueryValues | None = None,
         json_body: object | None = None,
         form: Mapping[str, str] | None = None,
+        omit: str | None = None,
     ) -> Response:
-        """Sends a request and reads the whole response. Raises UpstreamTimeout, UpstreamUnexpected or Busy."""
+        """Sends a request and reads the whole response. Raises UpstreamTimeout, UpstreamUnexpected or Busy.
+
+        `omit` names a text field of a JSON response that is not wanted, and may be of any size.
+        """
         with self._exchanges.acquire():
             deadline = time.monotonic() + self._timeout
-            return _read(self._open(method, path, headers, query, json_body, form), deadline)
+            return _read(self._open(method, path, headers, query, json_body, form), deadline, omit)
 
     def stream(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, json_body: object | None = None
@@ -194,15 +199,13 @@ def _media_type(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _read(response: requests.Response, deadline: float) -> Response:
-    body = bytearray()
+def _read(response: requests.Response, deadline: float, omit: str | None = None) -> Response:
+    body, chunks = bytearray(), _chunks(response, deadline)
     try:
-        while chunk := response.raw.read1(CHUNK, decode_content=True):
+        for chunk in without_text(chunks, omit) if omit else chunks:
             body += chunk
             if len(body) > BODY_LIMIT:
                 raise UpstreamUnexpected(f"Forgejo's answer is larger than {BODY_LIMIT >> 20} MiB")
-            if time.monotonic() > deadline:
-                raise UpstreamTimeout("Forgejo did not finish its answer in time")
         length = response.headers.get("content-length")
         if length is not None and response.request.method != "HEAD" and response.raw.tell() != int(length):
             raise UpstreamUnexpected("Forgejo's answer ended early")
@@ -215,3 +218,10 @@ def _read(response: requests.Response, deadline: float) -> Response:
     headers = {name.lower(): value for name, value in response.headers.items()}
     cookies = tuple(response.raw.headers.getlist("set-cookie"))
     return Response(response.status_code, headers, bytes(body), cookies)
+
+
+def _chunks(response: requests.Response, deadline: float) -> Iterator[bytes]:
+    while chunk := response.raw.read1(CHUNK, decode_content=True):
+        yield chunk
+        if time.monotonic() > deadline:
+            raise UpstreamTimeout("Forgejo did not finish its answer in time")

@@ -238,6 +238,7 @@ class Run:
     artifacts: list[Artifact] = field(default_factory=list)
     pre_execution_error: str = ""
     hook_event: str = ""
+    event_text: str = ""  # such as a pull request's description, which its author writes
 
     @property
     def full_ref(self) -> str:

@@ -170,6 +170,7 @@ def hook_name(event: str) -> str:
 
 def run(world: People, run: Run, principal: Principal, root: str) -> dict[str, Any]:
     payload = {"ref": f"refs/heads/{run.ref}", "after": run.sha, "repository": {"full_name": run.repo.full_name}}
+    payload |= {"pull_request": {"body": run.event_text}} if run.event_text else {}
     result = {
         "id": run.id,
         "title": run.title,
