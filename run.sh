@@ -5,28 +5,9 @@ set -euo pipefail
 readonly here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here"
 
-usage() {
-    cat <<'TEXT'
-./run.sh [options]       starts the proxy with mitmdump; options are mitmdump's
-./run.sh web [options]   the same with mitmweb, to look at requests while debugging
-./run.sh check           checks your configuration; --json prints JSON, --address URL also checks the clients' address
-./run.sh set-up          only installs what serving needs; each command installs what it needs itself
-./run.sh test [args]     runs the tests; args are pytest's; --live runs only those against real servers
-./run.sh bench [--quick] measures the speed; --out FILE.svg writes a picture
-./run.sh help            prints this text
-
-FORGEJO_URL                     scheme, host and port of your Forgejo, as http://127.0.0.1:3000
-                                (without it, a demo Forgejo with sample runs is started)
-FORGEJO_ADMIN_USER              the account whose web session the proxy uses
-FORGEJO_ADMIN_PASSWORD[_FILE]   its password, or a file with the password
-FORGEJO_ADMIN_TOTP_SECRET       base32 secret, if the account has a second factor
-LISTEN                          host:port or port to listen on; default 127.0.0.1:8080
-TEXT
-}
-
 main() {
-    case "${1:-serve}" in
-        help | -h | --help) usage ;;
+    case "${1:-}" in
+        help | -h | --help) cat addon/command/usage.txt ;;
         test)
             set_up requirements-dev.lock
             run_tests "${@:2}"
@@ -35,14 +16,11 @@ main() {
             set_up requirements.lock
             exec .venv/bin/python -m tests.bench "${@:2}"
             ;;
-        check)
-            set_up requirements.lock
-            exec .venv/bin/python -m addon.check "${@:2}"
-            ;;
         set-up) set_up requirements.lock ;;
-        web) serve mitmweb --set web_open_browser=false "${@:2}" ;;
-        serve) serve mitmdump "${@:2}" ;;
-        -*) serve mitmdump "$@" ;;
+        "" | check | web | -*)
+            set_up requirements.lock
+            exec .venv/bin/python -m addon.command "$@"
+            ;;
         *) fail "unknown command '$1'; see ./run.sh help" ;;
     esac
 }
@@ -162,46 +140,6 @@ run_tests() {
         args+=(-m live tests/live)
     fi
     .venv/bin/python -m pytest "${args[@]}" "$@"
-}
-
-# --- serving --------------------------------------------------------------------------------------------------------
-
-serve() {
-    local program=$1
-    shift
-    local listen=${LISTEN:-127.0.0.1:8080}
-    [[ ! $listen =~ ^[0-9]+$ ]] || listen=127.0.0.1:$listen
-    [[ $listen =~ ^[^/[:space:]]+:([0-9]{1,5})$ && 10#${BASH_REMATCH[1]} -le 65535 ]] || fail "LISTEN is '$LISTEN'; write host:port or port, as 127.0.0.1:8080"
-    listen=${listen//[\[\]]/} # mitmproxy takes IPv6 addresses without brackets
-    [[ -n ${FORGEJO_URL:-} || -z ${FORGEJO_ADMIN_USER:-} ]] || fail "FORGEJO_ADMIN_USER is set, but FORGEJO_URL is not; set both, or neither for the demo"
-    [[ -z ${FORGEJO_URL:-} ]] || check_environment
-    set_up requirements.lock
-    .venv/bin/python -m addon.proxy.option_file mitm.yaml || exit 2
-    link_options
-    if [[ -z ${FORGEJO_URL:-} ]]; then
-        # The demo has its own account; it must not get a real password.
-        unset FORGEJO_ADMIN_PASSWORD_FILE FORGEJO_ADMIN_TOTP_SECRET
-        exec .venv/bin/python -m tests.double.serve_demo "$listen" .venv/bin/"$program" --set "confdir=$here/.mitm" "$@"
-    fi
-    exec .venv/bin/"$program" --set "confdir=$here/.mitm" --mode "reverse:${FORGEJO_URL%/}@$listen" "$@"
-}
-
-# mitmproxy reads only config.yaml in its confdir, and keeps its certificates there.
-link_options() {
-    mkdir -p .mitm
-    chmod 700 .mitm
-    ln -sfn ../mitm.yaml .mitm/config.yaml
-}
-
-check_environment() {
-    [[ $FORGEJO_URL =~ ^https?://([^/@?#:[:space:]]+|\[[0-9a-fA-F:]+\])(:([0-9]{1,5}))?/?$ && 10#${BASH_REMATCH[3]:-0} -le 65535 ]] \
-        || fail "FORGEJO_URL is '$FORGEJO_URL'; write scheme, host and port, without a path, as http://127.0.0.1:3000"
-    [[ -n ${FORGEJO_ADMIN_USER:-} ]] || fail "FORGEJO_ADMIN_USER is not set; name the account whose web session the proxy uses"
-    if [[ -n ${FORGEJO_ADMIN_PASSWORD_FILE:-} ]]; then
-        [[ -r $FORGEJO_ADMIN_PASSWORD_FILE ]] || fail "FORGEJO_ADMIN_PASSWORD_FILE is '$FORGEJO_ADMIN_PASSWORD_FILE', which can't be read"
-    elif [[ -z ${FORGEJO_ADMIN_PASSWORD:-} ]]; then
-        fail "set FORGEJO_ADMIN_PASSWORD_FILE or FORGEJO_ADMIN_PASSWORD for $FORGEJO_ADMIN_USER"
-    fi
 }
 
 main "$@"

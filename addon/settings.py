@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 PREFIX = "actions_"
 MOST_WAIT = 3600
+# Options that only one of mitmdump, mitmweb and mitmproxy's console has. mitm.yaml is for all of them.
+OF_ANOTHER_PROGRAM = re.compile("(console|dumper|intercept|view|web)(_.*)?|flow_detail|keepserving")
 # name: (default, help)
 OPTIONS: dict[str, tuple[str, str]] = {
     "actions_default_attempt": ("1", "Which attempt's log is served if the request names none: 1 or latest."),
@@ -118,6 +120,12 @@ def unknown(names: Iterable[str]) -> str | None:
             advice = f"did you mean {near[0]}?" if near else f"the options are {', '.join(OPTIONS)}"
             return f"unknown option {name}; {advice}"
     return None
+
+
+def never_declared(names: Iterable[str]) -> str | None:
+    """The message for options that neither mitmproxy nor any addon has; None if there are none."""
+    missing = sorted(name for name in names if not OF_ANOTHER_PROGRAM.fullmatch(name))
+    return f"mitmproxy has no option {', '.join(missing)}" if missing else None
 
 
 def _one_of(name: str, options: Mapping[str, str], choices: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ URL = re.compile(r"https?://(?:[^/@?#:\s]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?/?"
 LISTEN = re.compile(r"(?:(?P<host>[^/\s]+):)?(?P<port>[0-9]{1,5})")
 DEFAULT_LISTEN = "127.0.0.1:8080"
 LAST_PORT = 65535
+ANY_ADDRESS = ("0.0.0.0", "::", "[::]")  # noqa: S104
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,35 @@ class Setup:
     @property
     def listens_on_loopback(self) -> bool:
         return self.listen is not None and is_loopback(self.listen[0])
+
+    @property
+    def points_at_itself(self) -> bool:
+        """Whether FORGEJO_URL is the address where the proxy listens."""
+        if self.upstream is None or self.listen is None:
+            return False
+        (host, port), (own_host, own_port) = host_and_port(self.upstream), self.listen
+        if port != own_port:
+            return False
+        found = _addresses(host)
+        return any(map(_is_local, found)) if own_host in ANY_ADDRESS else bool(found & _addresses(own_host.strip("[]")))
+
+
+def _addresses(host: str) -> frozenset[str]:
+    """The addresses of a host; none if there is no such host."""
+    try:
+        return frozenset(str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+    except OSError:
+        return frozenset()
+
+
+def _is_local(address: str) -> bool:
+    """Whether an address is this machine's own: only then can a socket be bound to it."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as bound:
+            bound.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 import time
 import weakref
 from dataclasses import replace
@@ -23,7 +22,7 @@ from addon import __version__, journal, settings, trace
 from addon.api import routes
 from addon.forgejo import versions
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER
-from addon.proxy import content_view, forwarded, idle_addons, mitmweb, redact, request_body, swagger
+from addon.proxy import content_view, forwarded, idle_addons, lifetime, mitmweb, redact, request_body, swagger
 from addon.proxy.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -85,8 +84,12 @@ class ActionsExtension:
 
     async def running(self) -> None:
         """Starts the application and prints the start lines: addresses, and what {x} is in `runs/{x}/…`."""
+        if message := settings.never_declared(ctx.options.deferred):
+            log.error("actions extension: %s", message)
+            return
         if self._settings is None:
             return  # the error is in the log, and mitmproxy is about to end
+        lifetime.watch(ctx.master.shutdown)
         self._supervisor = Supervisor(self._settings)
         await self._supervisor.start()
         if self._settings.lean and idle_addons.is_possible():
@@ -94,10 +97,10 @@ class ActionsExtension:
         server = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
         where = ", ".join(f"http://{url.hostport('', *address[:2])}" for address in server.listen_addrs())
         line = f"actions extension {__version__}: listening on {where}, Forgejo is {self._settings.upstream}"
-        dialect = versions.dialect(self._settings.collisions, self._supervisor.major)
-        print(line, f"actions extension: {dialect}", sep="\n", file=sys.stderr, flush=True)
+        lifetime.say(line)
+        lifetime.say(f"actions extension: {versions.dialect(self._settings.collisions, self._supervisor.major)}")
         if web := getattr(ctx.master, "web_url", None):  # mitmweb logs it at a level that mitm.yaml turns off
-            print(f"mitmweb: {web}", file=sys.stderr, flush=True)
+            lifetime.say(f"mitmweb: {web}")
 
     async def done(self) -> None:
         """Stops listening, waits a limited time for open requests, and ends the application."""
@@ -203,7 +206,7 @@ class ActionsExtension:
         mode = self._settings.log if self._settings else "text"
         if mode != "off":
             entry = journal.Entry(request.method, request.path, 503, milliseconds, 0, True, trace.Trace())
-            print(entry.as_json() if mode == "json" else entry.text(), file=sys.stderr, flush=True)
+            lifetime.say(entry.as_json() if mode == "json" else entry.text())
 
     async def _application(self) -> tuple[str, int] | None:
         """The application's address. Waits a short time for its start."""

@@ -1,13 +1,8 @@
-"""Checks mitm.yaml before mitmproxy reads it, which would ignore some mistakes silently and show others as a traceback.
-
-`python -m addon.proxy.option_file FILE` prints one line about the first mistake; the exit status is then 2.
-"""
+"""Checks mitm.yaml before mitmproxy reads it, which would ignore some mistakes and show others as a traceback."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import yaml
@@ -15,10 +10,26 @@ import yaml
 from addon import settings
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that is given twice. YAML's own rule, which yaml.safe_load ignores: the last one would win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Like SafeLoader's. Raises ValueError."""
+        seen = set()
+        for key, _ in node.value:
+            name = self.construct_object(key)
+            if name in seen:
+                raise ValueError(
+                    f"mitm.yaml has {name} twice, the second at line {key.start_mark.line + 1}; keep one of them"
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def load(text: str) -> Mapping[str, Any]:
     """The file's keys and values. Raises ValueError with the mistake."""
     try:
-        found = yaml.safe_load(text)
+        found = yaml.load(text, _UniqueKeys)  # noqa: S506 (it is a SafeLoader)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
@@ -38,17 +49,3 @@ def check(given: Mapping[str, Any]) -> None:
             text = str(value).lower() if isinstance(value, bool) else value
             raise ValueError(f'{name} is {text} without quotes; write {name}: "{text}"')
     settings.parse(["reverse:http://127.0.0.1"], own)
-
-
-def main() -> int:
-    """The exit status."""
-    try:
-        check(load(Path(sys.argv[1]).read_text("utf-8")))
-    except (OSError, ValueError) as error:
-        print(f"run.sh: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import yaml
 
 from addon import ROOT
 from addon.api import parameters, routes
@@ -26,6 +24,7 @@ GOOD = {
     "LISTEN": "127.0.0.1:0",
 }
 URL_ADVICE = "write scheme, host and port, without a path, as http://127.0.0.1:3000"
+DEMO = {"FORGEJO_URL": "", "FORGEJO_ADMIN_USER": ""}
 LISTEN_ADVICE = "write host:port or port, as 127.0.0.1:8080"
 
 
@@ -46,10 +45,16 @@ LISTEN_ADVICE = "write host:port or port, as 127.0.0.1:8080"
         ({"LISTEN": "http://127.0.0.1:80"}, "LISTEN is 'http://127.0.0.1:80'", LISTEN_ADVICE),
         ({"LISTEN": "127.0.0.1:65536"}, "LISTEN is '127.0.0.1:65536'", LISTEN_ADVICE),
         ({"LISTEN": "99999"}, "LISTEN is '99999'", LISTEN_ADVICE),
+        ({"LISTEN": "127.0.0.1:9"}, "FORGEJO_URL is http://127.0.0.1:9, where the proxy itself listens", "own port"),
+        ({"LISTEN": "0.0.0.0:9", "FORGEJO_URL": "http://localhost:9"}, "where the proxy itself listens", "own port"),
+        ({"FORGEJO_ADMIN_TOTP_SECRET": "0189"}, "FORGEJO_ADMIN_TOTP_SECRET is not base32", "copy the secret"),
+        (DEMO | {"DEMO_VERSION": "nonsense"}, "DEMO_VERSION is 'nonsense'", "write one of v7, "),
+        (DEMO | {"DEMO_PACE": "abc"}, "DEMO_PACE is 'abc'", "write a number from"),
+        (DEMO | {"DEMO_PACE": "nan"}, "DEMO_PACE is 'nan'", "write a number from"),
     ],
 )
 def test_the_environment(environment: Mapping[str, str], said: str, advice: str) -> None:
-    """One line, and before anything is installed."""
+    """One line, and nothing is started."""
     done = subprocess.run([ROOT / "run.sh"], env=CLEAN | GOOD | environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
     assert said in done.stderr and advice in done.stderr
@@ -61,6 +66,8 @@ def test_the_environment(environment: Mapping[str, str], said: str, advice: str)
         (("serv",), "see ./run.sh help"),
         (("test", "--live"), "FORGEJO_LIVE_URL"),
         (("check", "--jsn"), "usage: ./run.sh check"),
+        (("--set", "actions_metric=true"), "unknown option actions_metric; did you mean actions_metrics?"),
+        (("web", "--set=actions_timeout=soon"), "actions_timeout is 'soon'; write a whole number"),
     ],
 )
 def test_the_commands(command: tuple[str, ...], advice: str) -> None:
@@ -81,6 +88,7 @@ OPTIONS = [
         "unknown option actions_qqqqqqqqqqqqqqqqqqqqqqq; the options are actions_default_attempt, ",
     ),
     ("mode: [\n", "mitm.yaml is no YAML at line 2; write `name: value` lines"),
+    ("a: 1\nmode: [x]\nmode: [y]\n", "mitm.yaml has mode twice, the second at line 3; keep one of them"),
     ("just words", "mitm.yaml holds no options; write `name: value` lines"),
 ]
 
@@ -92,24 +100,14 @@ def test_the_options(text: str, said: str) -> None:
     assert str(caught.value).startswith(said)
 
 
-def test_run_sh_reads_the_options_first(tmp_path: Path) -> None:
-    """mitmproxy has a traceback for an option without quotes."""
-    done = subprocess.run(
-        [sys.executable, "-m", "addon.proxy.option_file", tmp_path / "mitm.yaml"], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )  # fmt: skip
-    assert done.returncode == 2 and "No such file" in done.stderr
-    (tmp_path / "mitm.yaml").write_text("actions_timeout: 30\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "addon.proxy.option_file", tmp_path / "mitm.yaml"], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (2, f"run.sh: {OPTIONS[0][1]}\n")
-    option_file.check(yaml.safe_load((ROOT / "mitm.yaml").read_text()))
-    assert "-m addon.proxy.option_file mitm.yaml" in (ROOT / "run.sh").read_text()
+def test_the_options_delivered() -> None:
+    option_file.check(option_file.load((ROOT / "mitm.yaml").read_text()))
 
 
 def test_a_start_that_fails_shows_no_traceback() -> None:
     for options, environment, said in (
         ({"actions_timeout": "soon"}, {}, "actions_timeout is 'soon'; write a whole number from 1 to 3600"),
+        ({"keep_host_heeder": True}, {}, "mitmproxy has no option keep_host_heeder"),
         ({}, {"ACTIONS_LOG_LEVEL": "loud"}, "ACTIONS_LOG_LEVEL is 'loud'; write DEBUG, INFO, WARNING or ERROR"),
     ):
         with start_proxy("http://127.0.0.1:9", options=options, environment=environment, listening=False) as proxy:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import tempfile
 import threading
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from tests.double import demo_pages, git
+from tests.double.guarded_folder import GuardedFolder
 from tests.double.model import Git, Job, JobSpec, Repo, Run, Status, User
 from tests.double.rerun import rerun
 from tests.double.server import Double
@@ -134,7 +133,7 @@ class Demo:
     ) -> None:
         """`pace` is how long the runner takes, as a part of its usual time."""
         self._pace = pace
-        self._folder: Path | None = None
+        self._folder: GuardedFolder | None = None
         self._flaky: set[Job] = set()
         self._clock = Clock(time.time() - 3600)
         self.world = World(self._clock)
@@ -156,9 +155,9 @@ class Demo:
 
     def start(self) -> Double:
         if shutil.which("git"):
-            self._folder = Path(tempfile.mkdtemp(prefix="demo-git-"))
-            git.make(self._folder / "repo.git")
-            self.repo.git = Git(self._folder / "repo.git", self._pushed)
+            self._folder = GuardedFolder("demo-git-")
+            git.make(self._folder.path / "repo.git")
+            self.repo.git = Git(self._folder.path / "repo.git", self._pushed)
         self.double.start()
         threading.Thread(target=self._play_runner, daemon=True).start()
         threading.Thread(target=self._grow, daemon=True).start()
@@ -168,7 +167,7 @@ class Demo:
         self._ended.set()
         self.double.stop()
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
 
     def _people(self) -> Repo:
         world = self.world

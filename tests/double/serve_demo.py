@@ -1,6 +1,6 @@
 """The demo that `./run.sh` starts without a Forgejo: python -m tests.double.serve_demo HOST:PORT PROGRAM [ARGS].
 
-DEMO_VERSION chooses the Forgejo version (v7 to v16). DEMO_PACE is the runner's time as a factor of the usual time.
+DEMO_VERSION chooses the Forgejo version, as v7. DEMO_PACE is the runner's time as a factor of the usual time.
 The stand-in runs in this process, the proxy PROGRAM in front of it. Both end together.
 """
 
@@ -13,49 +13,87 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from types import FrameType
+from queue import SimpleQueue
 
+from addon.proxy.lifetime import LIFELINE
 from tests.double.demo import ADMIN_PASSWORD, ADMIN_USER, ALICE_TOKEN, REPO, VERSION, Demo
-
-START_TIMEOUT = 30.0
+from tests.double.versions import VERSIONS
 
 
 def main() -> int:
-    """The exit status: that of the proxy; 0 after Ctrl-C or SIGTERM."""
+    """The exit status: that of the proxy; 0 after Ctrl-C, SIGTERM or SIGHUP; 2 after a wrong input."""
     listen, command = sys.argv[1], sys.argv[2:]
     host, _, port = listen.rpartition(":")
-    if _open(host, int(port)):
-        print(f"run.sh: {listen} is taken; set LISTEN to another port, as LISTEN=8081 ./run.sh", file=sys.stderr)
-        return 2
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where SIGINT came ignored, as for a job in the background
-        signal.signal(number, _interrupt)
-    version = os.environ.get("DEMO_VERSION", VERSION)
-    demo = Demo(version, f"http://{_reachable(listen)}/", pace=float(os.environ.get("DEMO_PACE", "1")))
-    double = demo.start()
-    environment = os.environ | {"FORGEJO_ADMIN_USER": ADMIN_USER, "FORGEJO_ADMIN_PASSWORD": ADMIN_PASSWORD}
-    # A group of its own: Ctrl-C reaches this process only, which then ends the proxy.
-    proxy = subprocess.Popen(
-        [*command, "--mode", f"reverse:{double.url}@{listen}"], env=environment, start_new_session=True
-    )
     try:
-        _wait_for(proxy, host, int(port))
-        _print_introduction(demo, version)
-        return proxy.wait()
-    except KeyboardInterrupt:
-        return 0
+        version, pace = _version(os.environ.get("DEMO_VERSION", VERSION)), _pace(os.environ.get("DEMO_PACE", "1"))
+        if _open(host, int(port)):
+            raise ValueError(f"{listen} is taken; set LISTEN to another port, as LISTEN=8082 ./run.sh")
+    except ValueError as error:
+        print(f"run.sh: {error}", file=sys.stderr)
+        return 2
+    ends: SimpleQueue[int] = SimpleQueue()
+    _end_by_signals(ends)
+    demo = Demo(version, f"http://{_reachable(listen)}/", pace=pace)
+    double = demo.start()
+    environment = os.environ | {
+        "FORGEJO_ADMIN_USER": ADMIN_USER,
+        "FORGEJO_ADMIN_PASSWORD": ADMIN_PASSWORD,
+        LIFELINE: "stdin",
+    }
+    # A session of its own: Ctrl-C reaches this process only. The proxy ends when this process does, because its
+    # standard input ends then.
+    proxy = subprocess.Popen(
+        [*command, "--mode", f"reverse:{double.url}@{listen}"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert proxy.stdin is not None
+    threading.Thread(target=lambda: ends.put(proxy.wait()), daemon=True).start()
+    try:
+        if _is_reached(ends, host, int(port)):
+            _print_introduction(demo, version)
+        status = ends.get()
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not leave the proxy behind
-            signal.signal(number, signal.SIG_IGN)
-        proxy.terminate()
+        proxy.stdin.close()
         proxy.wait()
         demo.stop()
+    return status if status >= 0 else 128 - status
 
 
-def _wait_for(proxy: subprocess.Popen[bytes], host: str, port: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while proxy.poll() is None and time.monotonic() < deadline and not _answers(host, port):
+def _end_by_signals(ends: SimpleQueue[int]) -> None:
+    """Lets a signal end the demo, also where SIGINT came ignored, as for a job in the background."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores it
+            signal.signal(number, lambda *_: ends.put(0))
+
+
+def _version(text: str) -> str:
+    """A version's name, also without its v. Raises ValueError."""
+    name = text if text.startswith("v") else f"v{text}"
+    if name not in VERSIONS:
+        raise ValueError(f"DEMO_VERSION is {text!r}; write one of {', '.join(VERSIONS)}")
+    return name
+
+
+def _pace(text: str) -> float:
+    """Raises ValueError for what is no number from 0.01 to 100."""
+    try:
+        pace = float(text)
+    except ValueError:
+        pace = 0
+    if not 0.01 <= pace <= 100:
+        raise ValueError(f"DEMO_PACE is {text!r}; write a number from 0.01 to 100, as 0.5 for twice as fast")
+    return pace
+
+
+def _is_reached(ends: SimpleQueue[int], host: str, port: int) -> bool:
+    """Whether the proxy answers before something ends it."""
+    while ends.empty() and not _answers(host, port):
         time.sleep(0.05)
+    return ends.empty()
 
 
 def _answers(host: str, port: int) -> bool:
@@ -99,10 +137,6 @@ def _print_introduction(demo: Demo, version: str) -> None:
     print("Look inside:    ./run.sh web    (the same in mitmweb)")
     print("Your Forgejo:   ./run.sh help")
     print("\nCtrl-C ends the demo.", flush=True)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import pytest
 from addon import ROOT
 
 ADDON = ROOT / "addon"
-WINGS = ("forgejo", "actions", "api", "proxy", "check")
+WINGS = ("forgejo", "actions", "api", "proxy", "check", "command")
 # Of its own wing and of the ground every module may import everything. `entry.py` is what mitmproxy loads.
 MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "ground": (),
@@ -25,6 +25,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "api": ("addon.actions", "addon.forgejo.versions"),
     "proxy": ("addon.api.routes", "addon.api.about.openapi", "addon.forgejo.versions"),
     "check": ("addon",),
+    "command": ("addon",),
     "entry": ("addon.proxy.addon",),
 }
 # The composition root knows what it puts together.
