@@ -26,6 +26,7 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "actions_timeout": ("30", "The longest duration of one request to Forgejo, in seconds."),
     "actions_followers": ("256", "How many clients may follow logs at once."),
     "actions_recheck": ("50", "After how many seconds the access of a following or waiting client is checked again."),
+    "actions_read_timeout": ("60", "After how many seconds a response ends of which the client reads nothing."),
     "actions_threads": (
         "64",
         "How many requests to Forgejo may be open at once. As many logs may be read in addition.",
@@ -63,6 +64,7 @@ class Settings:
     threads: int = 64
     followers: int = 256
     recheck: float = 50.0
+    read_timeout: float = 60.0
     lean: bool = True
     trusted_proxies: str = "127.0.0.0/8, ::1/128"
     log: str = "text"
@@ -91,6 +93,7 @@ def parse(modes: Iterable[str], options: Mapping[str, str]) -> Settings:
         threads=int(_number("actions_threads", options, 4, 1000)),
         followers=int(_number("actions_followers", options, 1, 4000)),
         recheck=_number("actions_recheck", options, 1, 60),
+        read_timeout=_number("actions_read_timeout", options, 1, 3600),
         lean=_one_of("actions_lean", options, ("true", "false")) == "true",
         trusted_proxies=_networks("actions_trusted_proxies", options),
         log=_one_of("actions_log", options, ("text", "json", "off")),

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from addon.caller import PARAMETERS
+from addon.caller import PARAMETERS, Share
 from addon.errors import ApiError
 
 # A request that waits for an hour causes many exchanges: the first ones are kept, the others are counted.
@@ -56,7 +56,7 @@ class Exchange:
 class Trace:
     """The trace of one request. `access` is Forgejo's decision, as `read: yes` or `write: 403`.
 
-    `timings` are seconds by part of the work, for the Server-Timing header.
+    `timings` are seconds by part of the work, for the Server-Timing header. `shares` are those of the caller.
     """
 
     operation: Operation | None = None
@@ -66,6 +66,7 @@ class Trace:
     exchanges: list[Exchange] = field(default_factory=list)
     exchange_count: int = 0
     timings: dict[str, float] = field(default_factory=dict)
+    shares: tuple[Share, ...] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property

@@ -22,7 +22,7 @@ from addon.errors import ApiError, ClientDisconnected
 from addon.forgejo.artifacts import ArtifactPages
 from addon.forgejo.job_logs import JobLogs, not_started
 from addon.forgejo.web_ui import WebUi
-from addon.limits import Limiter
+from addon.limits import SharedLimiter
 from addon.model import Artifact, Job, JobDetail, Run, Status, Step
 
 SIDE_BY_SIDE = 4
@@ -112,7 +112,7 @@ class Summarize:
         self._logs = logs
         self._reader = LogReader(logs)
         self._artifacts = artifacts
-        self._limiter = Limiter("summaries", AT_ONCE)
+        self._limiter = SharedLimiter("summaries", AT_ONCE)
 
     def summarize(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> Summary:
         """The summary of a run, with the last `query.lines` lines of each failed step.

@@ -25,6 +25,7 @@ from addon.api import routes
 from addon.api.about import pages
 from addon.api.composition import Parts, build, connect
 from addon.api.responses import body_of, caller_of, error_response
+from addon.api.stalled import end_stalled
 from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, log_unexpected
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER, TRACE_HEADER
 from addon.limits import PATIENCE, RETRY_AFTER
@@ -84,6 +85,7 @@ def _answer(parts: Parts, secret: str) -> Response:
     parsed = routes.parse(request.method, target, body_of(request))
     trace.current().operation = routes.operation(parsed)
     caller = caller_of(request)
+    trace.current().shares = caller.shares
     try:
         return parts.handlers[parsed.action](parsed.query, caller)
     except RunNotFound as missing:
@@ -135,6 +137,7 @@ def main() -> None:
     _tell_proxy({"port": port, **upstream.known})
     upstream.keep_checking(lambda: _tell_proxy(upstream.known))
     threading.Thread(target=_obey_proxy, args=(parts,), daemon=True).start()
+    threading.Thread(target=end_stalled, args=(server, settings.read_timeout), daemon=True).start()
     server.run()
 
 

@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from addon import trace
 from addon.errors import UpstreamTimeout, UpstreamUnexpected
 from addon.forgejo.parsers.json_stream import without_text
-from addon.limits import Limiter, Slot
+from addon.limits import Limiter, SharedLimiter, Slot
 
 # A parameter that is given more than once has a sequence of values.
 QueryValues = Mapping[str, str | Sequence[str]]
@@ -134,7 +134,7 @@ class Transport:
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         self._exchanges = Limiter("requests", exchanges)
-        self._streams = Limiter("readers of logs", streams)
+        self._streams = SharedLimiter("readers of logs", streams)
 
     def request(
         self,

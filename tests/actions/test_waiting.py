@@ -238,7 +238,7 @@ def test_waiters_have_places_of_their_own_and_leave_them() -> None:
 
             assert status("") == 200
             with ThreadPoolExecutor() as pool:
-                leaving = [hanging(proxy, path, demo.reader) for _ in range(4)]
+                leaving = [hanging(proxy, path, token) for token in (demo.reader, demo.reader, demo.owner, demo.owner)]
                 for taken, each in enumerate(leaving, start=1):
                     each.__enter__()
                     wait_until(

@@ -20,7 +20,7 @@ from addon.errors import BadRequest, Gone, NotFound
 from addon.forgejo.access import Access
 from addon.forgejo.job_logs import JobLogs, not_started
 from addon.forgejo.web_ui import WebUi
-from addon.limits import Limiter
+from addon.limits import SharedLimiter
 from addon.model import Job, Run, Status
 
 # The shortest and longest pause between two polls, in seconds: a line arrives within a second.
@@ -69,7 +69,7 @@ class FollowLogs:
         self._feeds = Feeds(web_ui, logs, self._reader)
         self._jobs = Pollers[Feed]("job log poller", *LOG_PAUSES)
         self._runs = Pollers[Run]("followed run poller", *RUN_PAUSES)
-        self._limiter = Limiter("followers", limits.followers)
+        self._limiter = SharedLimiter("followers", limits.followers)
         self._recheck = limits.recheck
 
     def follow(

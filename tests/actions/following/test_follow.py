@@ -236,8 +236,8 @@ def own_proxy(**options: str) -> Iterator[tuple[Target, Sample]]:
 
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[tuple[Target, Sample]]:
-    """Access is asked for again each second; there are places for two."""
-    with own_proxy(actions_recheck="1", actions_followers="2") as made:
+    """Access is asked for again each second; there are places for two with one token."""
+    with own_proxy(actions_recheck="1", actions_followers="4") as made:
         yield made
 
 

@@ -1,0 +1,45 @@
+"""Ends responses whose client has stopped reading: they would hold a slot and a thread for as long as it likes."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+# Seconds between two looks at the connections.
+PAUSE = 0.5
+
+
+class Server(Protocol):
+    """What is needed of the WSGI server: its connections, and a way to wake it."""
+
+    active_channels: Mapping[int, Any]
+
+    def pull_trigger(self) -> None: ...
+
+
+def end_stalled(server: Server, seconds: float) -> None:
+    """Forever ends each connection that has bytes to send and has sent none for so many seconds."""
+    since: dict[Any, tuple[float, float]] = {}  # by connection: its last activity, and when it was first seen with it
+    while True:
+        time.sleep(PAUSE)
+        now = time.monotonic()
+        waiting = [channel for channel in list(server.active_channels.values()) if channel.total_outbufs_len]
+        since = {channel: _unchanged(since.get(channel), channel.last_activity, now) for channel in waiting}
+        for channel, (_, first_seen) in since.items():
+            if now - first_seen > seconds:
+                _end(server, channel)
+
+
+def _unchanged(before: tuple[float, float] | None, activity: float, now: float) -> tuple[float, float]:
+    return before if before is not None and before[0] == activity else (activity, now)
+
+
+def _end(server: Server, channel: Any) -> None:
+    """Closes the connection. The server does so itself once its socket is shut down and it is woken."""
+    channel.will_close = True
+    with contextlib.suppress(OSError, AttributeError):  # it may have been closed meanwhile
+        channel.socket.shutdown(socket.SHUT_RDWR)
+    server.pull_trigger()
