@@ -128,6 +128,20 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkflowError:
+    """Why Forgejo could not start a run, or not all of it; `file` and `line` say where, as far as the text does."""
+
+    message: str
+    file: str
+    line: int | None = None
+
+    @property
+    def place(self) -> str:
+        """File and line, as `ci.yml:3`."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunDetails:
     """Fields that only Forgejo's REST API has. They are requested with the caller's credentials."""
 
@@ -163,6 +177,8 @@ class Run:
     artifacts: tuple[Artifact, ...] | None = None
     details: RunDetails = field(default_factory=RunDetails)
     rerun_deletes_artifacts: bool = False
+    workflow_error: WorkflowError | None = None
+    workflow_warnings: tuple[str, ...] | None = None
 
     @property
     def cancellable(self) -> bool:

@@ -104,7 +104,11 @@ def not_started(run: Run) -> NotFound:
     job = run.jobs[run.detail.index]
     name = f"job {job.index} ({job.name})"
     if job.status.done:
-        return NotFound(f"{name} never started ({job.status}), so it has no log")
+        broken = run.workflow_error
+        reason = (
+            f". Forgejo reports an error in the workflow file, at {broken.place}: {broken.message}" if broken else ""
+        )
+        return NotFound(f"{name} never started ({job.status}), so it has no log{reason}")
     earlier = [each for each in run.detail.attempts or () if each.started_at is not None]
     if earlier:
         return NotFound(

@@ -132,6 +132,37 @@ def test_logs_that_are_not_to_be_had(target: Target, demo: Sample) -> None:
     assert "never started" in text and "it broke" in text
 
 
+BROKEN = "Unable to parse jobs in workflow: yaml: line 5: mapping values\nare not `allowed` <here>"
+
+
+def test_a_broken_workflow_file(target: Target, demo: Sample) -> None:
+    """The run says why it has no jobs: its own page, the summary in each format, and the log that isn't there."""
+    run = target.world.broken_run(demo.repo, BROKEN, ["Job <code>a</code> has a field that is ignored"])
+    if run is None:
+        assert target.number < 12
+        return
+    path = f"{demo.base}/by-number/{run.index}"
+    info = target.request("GET", path, demo.reader).json()
+    assert info["workflow_error"] == {"message": BROKEN, "file": "ci.yml", "line": 5}
+    assert info["workflow_warnings"] == (["Job a has a field that is ignored"] if target.number >= 16 else None)
+    told = summary(target, demo, run).json()
+    assert told["run"]["workflow_error"] == info["workflow_error"]
+    (failed,) = told["failed_jobs"]
+    assert "never started" in failed["problem"] and "at ci.yml:5" in failed["problem"]
+    markdown = summary(target, demo, run, accept="text/markdown").text
+    assert "error in the workflow file, at ` ci.yml:5 `:\n\n```text\nUnable to parse" in markdown
+    text = summary(target, demo, run, accept="text/plain").text
+    assert "error in the workflow file, at ci.yml:5\n    Unable to parse" in text
+    for each in (markdown, text):
+        assert ("has a field that is ignored" in each) == (target.number >= 16)
+    missing = target.request("GET", f"{path}/logs?job=0", demo.reader)
+    assert missing.status_code == 404 and "at ci.yml:5" in missing.json()["message"]
+    assert (
+        target.request("GET", f"{demo.base}/by-number/{demo.runs['green'].index}", demo.reader).json()["workflow_error"]
+        is None
+    )
+
+
 def test_a_failing_log_does_not_fail_the_summary(target: Target, demo: Sample) -> None:
     run = failed_run(target, demo)
     log = rf"^GET /{demo.repo.full_name}/.*/logs"

@@ -237,6 +237,7 @@ class Run:
     jobs: list[Job] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
     pre_execution_error: str = ""
+    pre_execution_warnings: list[str] = field(default_factory=list)
     hook_event: str = ""
     event_text: str = ""  # such as a pull request's description, which its author writes
 

@@ -82,6 +82,11 @@ class Version:
         return self.number >= 12
 
     @property
+    def broken_files_run(self) -> bool:
+        """A workflow file that can't be parsed makes a failed run; before v12 there is no run at all."""
+        return self.number >= 12
+
+    @property
     def api_needs_unit(self) -> bool:
         """API routes of Actions are missing where the unit is turned off."""
         return self.number >= 12

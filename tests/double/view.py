@@ -207,7 +207,7 @@ def _run(world: People, run: Run, viewer: Viewer) -> dict[str, Any]:
     if version.attempts:
         state["preExecutionError"] = run.pre_execution_error
     if version.native_jobs:
-        state["preExecutionWarnings"] = None
+        state["preExecutionWarnings"] = run.pre_execution_warnings or None
     return state
 
 

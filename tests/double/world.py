@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from tests.double.aggregation import run_status
 from tests.double.logs import TICKS, BigLog, RowLog
@@ -46,6 +47,17 @@ class World(People):
                 repo.workflows.append(workflow_id)
             repo.runs.append(run)
             return run
+
+    def broken_run(self, repo: Repo, error: str, warnings: Sequence[str] = (), **more: Any) -> Run | None:
+        """What a broken workflow file makes: a failed run with one job of the run's title; None before v12."""
+        if not self.version.broken_files_run:
+            return None
+        title = str(more.pop("title", "a broken file"))
+        run = self.run(repo, title=title, jobs=[JobSpec(title, steps=())], **more)
+        run.pre_execution_error, run.pre_execution_warnings = error, list(warnings)
+        run.jobs[0].status = Status.FAILURE
+        self.update_run(run)
+        return run
 
     # --- what a runner does ---
 

@@ -14,6 +14,8 @@ RUN: Mapping[str, int] = {
     "run_started_at": 12,
     "completed_at": 12,
     "duration_seconds": 12,
+    "workflow_error": NEVER,  # null for every workflow file that Forgejo can read
+    "workflow_warnings": 16,
 }
 JOB: Mapping[str, int] = {
     "run_id": 13,

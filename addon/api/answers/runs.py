@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from flask import Response
 
@@ -48,6 +49,8 @@ def run_json(run: Run, links: Links) -> Json:
         "duration_seconds": details.duration_seconds,
         "can_rerun": run.can_rerun and run.done,
         "can_cancel": run.cancellable,
+        "workflow_error": asdict(run.workflow_error) if run.workflow_error else None,
+        "workflow_warnings": run.workflow_warnings,
     }
 
 
@@ -78,6 +81,8 @@ def _row(row: RunRow, events: Mapping[int, str], links: Links) -> Json:
         "duration_seconds": row.duration_seconds,
         "can_rerun": None,
         "can_cancel": None,
+        "workflow_error": None,
+        "workflow_warnings": None,
     }
 
 

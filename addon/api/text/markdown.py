@@ -56,12 +56,25 @@ def _lines(found: Summary, links: Links) -> Iterator[str]:
     facts += [f"by {code(actor)}"] if actor else []
     facts += [f"took {took(run.details.duration_seconds)}"] if run.details.duration_seconds is not None else []
     yield f"{' · '.join(facts)} · {_link(links.html(run))}"
+    yield from _workflow(found)
     yield from _jobs(found)
     for failed in found.failed:
         yield from _failed(failed, attempt(found.attempt(failed.job)))
     yield from _annotations(found)
     yield from _artifacts(found)
     yield from _next(found, links)
+
+
+def _workflow(found: Summary) -> Iterator[str]:
+    error = found.run.workflow_error
+    if error:
+        yield ""
+        yield f"Forgejo reports an error in the workflow file, at {code(error.place)}:"
+        yield ""
+        yield from block(error.message.splitlines())
+    for warning in found.run.workflow_warnings or ():
+        yield ""
+        yield f"Forgejo warns about the workflow file: {code(warning)}"
 
 
 def _jobs(found: Summary) -> Iterator[str]:

@@ -30,12 +30,24 @@ def _lines(found: Summary, links: Links) -> Iterator[str]:
     yield fitted(one_line(run.title), TITLE_COLUMNS)
     yield one_line(links.html(run))
     yield ""
+    yield from _workflow(found)
     yield from _jobs(found)
     for failed in found.failed:
         yield from _failed(failed, attempt(found.attempt(failed.job)))
     yield from _annotations(found)
     yield from _artifacts(found)
     yield from _next(found, links)
+
+
+def _workflow(found: Summary) -> Iterator[str]:
+    error = found.run.workflow_error
+    if error:
+        yield f"error in the workflow file, at {one_line(error.place)}"
+        yield from (INDENT + one_line(line) for line in error.message.splitlines())
+        yield ""
+    for warning in found.run.workflow_warnings or ():
+        yield f"warning about the workflow file: {one_line(warning)}"
+        yield ""
 
 
 def _jobs(found: Summary) -> Iterator[str]:

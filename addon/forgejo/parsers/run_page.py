@@ -17,6 +17,7 @@ from parsel import Selector
 
 from addon.errors import UpstreamUnexpected
 from addon.forgejo.parsers.values import attribute, changed, duration, last_segment, run_link, status, time
+from addon.forgejo.parsers.workflow_problems import workflow_error, workflow_warnings
 from addon.model import Artifact, Attempt, Job, JobDetail, Repo, Run, Status, Step
 
 ATTEMPT_IN_LINK = re.compile(r"/actions/runs/[0-9]+/jobs/[0-9]+/attempt/([1-9][0-9]{0,8})$")
@@ -70,7 +71,7 @@ def _run(repo: Repo, number: int, job: int, page: RunPage, state: Mapping[str, A
     shown = job if job < len(jobs) else 0
     if not jobs or current["title"] != jobs[shown].name:
         raise UpstreamUnexpected("Forgejo answered with another job")
-    commit = run["commit"]
+    commit, detail = run["commit"], _detail(shown, current)
     return Run(
         repo=link.repo,
         number=number,
@@ -86,9 +87,11 @@ def _run(repo: Repo, number: int, job: int, page: RunPage, state: Mapping[str, A
         can_rerun=run["canRerun"] is True,
         can_cancel=run["canCancel"] is True,
         jobs=jobs,
-        detail=_detail(shown, current),
+        detail=detail,
         artifacts=page.artifacts,
         rerun_deletes_artifacts="description" in run,  # both are new in v15
+        workflow_error=workflow_error(run, page.workflow_id, jobs, detail),
+        workflow_warnings=workflow_warnings(run),
     )
 
 
