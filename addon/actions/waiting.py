@@ -15,6 +15,7 @@ from addon.actions.finding.run_finder import RunFinder, named_index
 from addon.actions.finding.run_selector import Reading, RunSelector
 from addon.actions.polling import Pollers
 from addon.actions.query import Query
+from addon.actions.run_times import true_times
 from addon.caller import Caller
 from addon.errors import BadRequest, ClientDisconnected, NotFound, RunNotFound
 from addon.forgejo.access import Access, Grant
@@ -115,7 +116,8 @@ class Waiting:
         """The same, with the details that only the REST API has."""
         run, grant = self._read(query, caller, is_disconnected, with_details=True)
         with trace.timed("access"):
-            return replace(run, details=grant.details or self._runs_api.details(grant, run.number))
+            details = grant.details or self._runs_api.details(grant, run.number)
+        return replace(run, details=true_times(run, details))
 
     def _read(
         self, query: Query, caller: Caller, is_disconnected: IsDisconnected, with_details: bool

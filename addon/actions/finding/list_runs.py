@@ -10,6 +10,7 @@ from addon.actions.finding.filters import Filters
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.finding.run_selector import MOST_RUNS, TASK_PAGES
 from addon.actions.query import Query
+from addon.actions.run_times import true_times
 from addon.caller import Caller
 from addon.errors import BadRequest, RunNotFound
 from addon.forgejo.access import Grant
@@ -93,9 +94,9 @@ class ListRuns:
         details = RunDetails(
             event=events.get(row.number),
             updated_at=row.updated_at,
-            duration_seconds=row.duration_seconds if run.done else None,
+            duration_seconds=row.duration_seconds,
         )
-        return None if filters.mismatch(run) else replace(run, details=details)
+        return None if filters.mismatch(run) else replace(run, details=true_times(run, details))
 
     def _events(self, filters: Filters, grant: Grant) -> Mapping[int, str]:
         events = self._runs_api.events(grant, TASK_PAGES if filters.event else 1)
