@@ -83,7 +83,7 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
 
 
 # Fixtures with a proxy of their own, started once for all tests of a version or of a file.
-SHARED = ("target", "stage", "native", "direct", "wire", "web", "watched", "pair", "printed", "merging")
+SHARED = ("target", "by_id", "stage", "native", "direct", "wire", "web", "watched", "pair", "printed", "merging")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks

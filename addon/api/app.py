@@ -24,8 +24,10 @@ from addon import __version__, journal, trace
 from addon.api import routes
 from addon.api.about import pages
 from addon.api.composition import Parts, build, connect
+from addon.api.native import paths
 from addon.api.responses import body_of, caller_of, error_response
 from addon.api.stalled import end_stalled
+from addon.caller import Caller
 from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, log_unexpected
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER, TRACE_HEADER
 from addon.limits import PATIENCE, RETRY_AFTER
@@ -82,17 +84,25 @@ def _answer(parts: Parts, secret: str) -> Response:
     if routes.is_about(target):
         trace.current().operation = Operation(journal.ABOUT)
         return pages.page(routes.about_page(request.method, target) or "", parts.about, caller_of(request))
-    parsed = routes.parse(request.method, target, body_of(request))
-    trace.current().operation = routes.operation(parsed)
     caller = caller_of(request)
     trace.current().shares = caller.shares
+    try:
+        if by_id := paths.parse(target, parts.collisions):
+            trace.current().operation = paths.operation(by_id)
+            return parts.native.answer(by_id, caller)
+        return _by_number(parts, target, caller)
+    finally:
+        if trace.current().may_write:  # also after a failure: the log names who wanted a change
+            trace.current().caller = parts.access.login(caller) or "unknown"
+
+
+def _by_number(parts: Parts, target: str, caller: Caller) -> Response:
+    parsed = routes.parse(request.method, target, body_of(request))
+    trace.current().operation = routes.operation(parsed)
     try:
         return parts.handlers[parsed.action](parsed.query, caller)
     except RunNotFound as missing:
         raise parts.finder.with_hint(missing, parsed.query, caller) from None
-    finally:
-        if trace.current().may_write:  # also after a failure: the log names who wanted a change
-            trace.current().caller = parts.access.login(caller) or "unknown"
 
 
 def _with_headers(response: Response) -> Response:

@@ -9,6 +9,12 @@ from functools import partial
 from flask import Response
 
 from addon.actions.artifacts import ReadArtifacts
+from addon.actions.by_id.artifacts import ArtifactsById
+from addon.actions.by_id.changes import ChangeById
+from addon.actions.by_id.finder import ByIdFinder
+from addon.actions.by_id.jobs import JobsById
+from addon.actions.by_id.logs import LogsById
+from addon.actions.by_id.search import JobSearch
 from addon.actions.cancel import CancelRun
 from addon.actions.finding.list_runs import ListRuns
 from addon.actions.finding.run_finder import RunFinder
@@ -24,6 +30,7 @@ from addon.api.about.health import Health
 from addon.api.about.metrics import Metrics
 from addon.api.about.pages import About
 from addon.api.answers import artifacts, changes, jobs, logs, runs, summary
+from addon.api.native.handlers import NativeHandlers
 from addon.caller import Caller
 from addon.errors import UpstreamUnexpected
 from addon.forgejo.access import Access
@@ -31,6 +38,7 @@ from addon.forgejo.admin import credentials
 from addon.forgejo.admin.session import AdminSession
 from addon.forgejo.artifacts import ArtifactPages
 from addon.forgejo.job_logs import JobLogs
+from addon.forgejo.native_api import NativeApi
 from addon.forgejo.rest import RestApi
 from addon.forgejo.runs_api import RunsApi
 from addon.forgejo.transport import Transport
@@ -47,9 +55,14 @@ FIRST_CHECK = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the application is made of: a handler for each action, and what is needed beside them."""
+    """What the application is made of: a handler for each action by number, those by id, and what is needed beside.
+
+    `collisions` is the option of that name.
+    """
 
     handlers: Mapping[str, Handler]
+    native: NativeHandlers
+    collisions: str
     access: Access
     finder: RunFinder
     following: FollowLogs
@@ -107,7 +120,17 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
         settings,
         lambda caller: reported_version(callers, caller.headers, caller.parameters),
     )
-    return Parts(handlers, access, finder, following, about, Journal(settings.log, metrics.count_request))
+    native_api = NativeApi(rest)
+    search = JobSearch(web_ui, native_api, lambda: upstream.lists_jobs)
+    by_id = ByIdFinder(access, native_api, search, web_ui)
+    native = NativeHandlers(
+        JobsById(by_id, native_api, web_ui, job_logs, lambda: upstream.lists_jobs),
+        LogsById(by_id, web_ui, job_logs),
+        ArtifactsById(by_id, artifact_pages),
+        ChangeById(by_id, web_ui),
+    )
+    log = Journal(settings.log, metrics.count_request)
+    return Parts(handlers, native, settings.collisions, access, finder, following, about, log)
 
 
 def _check_health(callers: Transport, session: AdminSession) -> None:

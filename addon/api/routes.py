@@ -46,6 +46,8 @@ PREFIX = ("api", "v1", "repos")
 # The extension's pages about itself.
 ABOUT = ("api", "v1", "actions-extensions")
 BY_NUMBER = "by-number"
+# What stands in the place of a run and is neither a number nor an id.
+BY_WORD = ("latest", BY_NUMBER)
 ONE_JOB = frozenset({"job", "attempt"})
 SELECTING = frozenset({"workflow_id", "branch", "event", "status", "actor", "head_sha"})
 WAITING = frozenset({"wait", "wait_for"})
@@ -82,13 +84,13 @@ def is_ours(target: str, collisions: str = "extension", lists_runs: bool = True)
     """
     if is_about(target):
         return True
-    tail = _tail(_segments(target))
+    tail = _tail(segments(target))
     if tail is None:
         return False
     if not tail:
         return not lists_runs
     run, rest = tail[0], tail[1:]
-    if run in ("latest", BY_NUMBER):
+    if run in BY_WORD:
         return True
     if not rest or rest[0] not in NAMED or len(rest) > MOST_PARTS.get(rest[0], 1):
         return False
@@ -103,23 +105,23 @@ def collides(target: str) -> bool:
 
 def is_about(target: str) -> bool:
     """Whether it is one of the extension's pages about itself."""
-    return tuple(_segments(target)[:3]) == ABOUT
+    return tuple(segments(target)[:3]) == ABOUT
 
 
 def about_page(method: str, target: str) -> str | None:
     """The page's name after `actions-extensions/`, often empty; None for another path. Raises MethodNotAllowed."""
-    segments = _segments(target)
-    if tuple(segments[:3]) != ABOUT:
+    parts = segments(target)
+    if tuple(parts[:3]) != ABOUT:
         return None
     if method not in READ.split(", "):
         raise MethodNotAllowed(method, READ)
-    return "/".join(segments[3:])
+    return "/".join(parts[3:])
 
 
 def parse(method: str, target: str, body: Body = NO_BODY) -> ParsedRequest:
     """Parses a raw request target with its query, and the body. Raises an ApiError of a status from 400 to 415."""
-    segments = _segments(target)
-    tail = _tail(segments)
+    parts = segments(target)
+    tail = _tail(parts)
     if tail is None:
         raise NotFound("not a path of the Actions extension")
     run, action, job = _run_and_action(tail)
@@ -131,12 +133,17 @@ def parse(method: str, target: str, body: Body = NO_BODY) -> ParsedRequest:
     if job is not None:
         values["job"] = parameters.job("job", job)
     query = Query(
-        repo=Repo(_name("owner", segments[3]), _repository(segments[4])),
+        repo=repo_of(parts),
         run=number,
         artifact=_artifact(target) if action == "artifact" else None,
         **values,
     )
     return ParsedRequest(action, query)
+
+
+def repo_of(parts: Sequence[str]) -> Repo:
+    """The repository in a path's segments. Raises BadRequest."""
+    return Repo(_name("owner", parts[3]), _repository(parts[4]))
 
 
 def operation(parsed: ParsedRequest) -> Operation:
@@ -163,7 +170,7 @@ def _as_text(name: str, value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _segments(target: str) -> list[str]:
+def segments(target: str) -> list[str]:
     """Decoded path segments. Empty ones are dropped, as Forgejo drops them."""
     return [unquote(segment, errors="replace") for segment in _raw_segments(target)]
 

@@ -22,6 +22,8 @@ LOG_HEADERS = ("content-length", "content-range", "accept-ranges", "content-disp
 # What precedes a step's lines in the view's JSON. A quote in a line is escaped, so no line can contain this.
 STEP_CURSOR = re.compile(rb'\{"step":\s*([0-9]+),\s*"cursor":\s*([0-9]+),')
 STEP_CURSOR_SIZE = 64
+# Forgejo names a log's file after the workflow, the job and the task (one attempt of the job).
+TASK = re.compile(r'filename="[^"]*-([0-9]+)\.log"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,17 @@ class JobLogs:
             kept.pop("content-length", None)  # the length of Forgejo's message
             return Log(416, kept, None)
         raise _no_log(run, response)
+
+    def task_id(self, run: Run) -> int | None:
+        """Forgejo's id of the attempt that the run shows in detail; None if it has no log."""
+        try:
+            log = self.open(run, "HEAD")
+        except (NotFound, Gone):
+            return None
+        if log.body is not None:
+            log.body.close()
+        found = TASK.search(log.headers.get("content-disposition", ""))
+        return int(found[1]) if found else None
 
     def step_lengths(self, run: Run, known: Sequence[int] = ()) -> tuple[int, ...]:
         """The number of log lines of each step so far, in order.

@@ -41,6 +41,11 @@ class Upstream:
         """Whether the API is known to list the newest run first."""
         return versions.has("newest_first", self.major) is True
 
+    @property
+    def lists_jobs(self) -> bool:
+        """Whether the API is known to list a run's jobs."""
+        return versions.has_route("runs/{id}/jobs", self.major) is True
+
     def check(self) -> None:
         """Asks for the version. It stays unknown if Forgejo hides it from anonymous clients (REQUIRE_SIGNIN_VIEW)."""
         before = self.major

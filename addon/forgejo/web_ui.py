@@ -102,6 +102,28 @@ class WebUi:
         )
         return run_page.step_started(response.json()) if response.status == 200 else None
 
+    def step_starts(self, run: Run) -> tuple[datetime | None, ...] | None:
+        """When each step of the job in detail started, by Forgejo's clock; None if the page does not tell."""
+        for cursor in (PAST_THE_END, 0):  # of an expired log, it tells the start only together with the first line
+            wanted = [{"step": step, "cursor": cursor, "expanded": True} for step in range(len(run.detail.steps))]
+            response = self._session.post(job_path(run), {"logCursors": wanted})
+            starts = run_page.step_starts(response.json()) if response.status == 200 else ()
+            if len(starts) == len(wanted):
+                return starts
+        return None
+
+    def newest_attempt(self, repo: Repo, number: int, job: int) -> int | None:
+        """The number of a job's newest attempt; None before v13, which does not number attempts."""
+        response = self._session.get(f"{run_path(repo, number)}/jobs/{job}")
+        if response.status == 200:
+            return None
+        if response.status != 307:
+            raise run_error(number, response)
+        link = run_link(response.location)
+        if self._number_in(repo, link) != number:
+            raise UpstreamUnexpected("Forgejo points to another run")
+        return link.attempt
+
     def rerun(self, run: Run, job: int | None) -> int | None:
         """Requests a rerun of the run or of one job. Returns the new attempt of that (or the first) job, from v13 on.
 

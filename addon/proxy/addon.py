@@ -119,13 +119,11 @@ class ActionsExtension:
         if flow.response or flow.error or not flow.live:
             return
         self._in_flight.add(flow)
-        collisions = self._settings.collisions if self._settings else "extension"
-        # While it is unknown, the list of runs passes: Forgejo answers as if there were no proxy.
-        lists_runs = self._supervisor is None or self._supervisor.lists_runs is not False
-        if routes.is_ours(flow.request.path, collisions, lists_runs):
+        path = flow.request.path
+        if routes.is_ours(path) if self._supervisor is None else self._supervisor.takes(path):
             await self._take(flow)
         else:
-            if routes.is_ours(flow.request.path):
+            if routes.is_ours(path):
                 flow.marked = mitmweb.PASSED_MARK
             flow.request.stream = True
             forwarded.rewrite(flow, self._trusted)

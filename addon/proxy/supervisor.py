@@ -15,6 +15,8 @@ import time
 from collections.abc import Sequence
 
 from addon import ROOT
+from addon.api import routes
+from addon.api.native import paths
 from addon.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,16 @@ class Supervisor:
         first = asyncio.Event()
         self._task = asyncio.create_task(self._keep_alive(first))
         await first.wait()
+
+    def takes(self, target: str) -> bool:
+        """Whether the application answers a raw request target. Forgejo answers it if it has the route itself.
+
+        While it is unknown, the list of runs passes, as if there were no proxy.
+        """
+        collisions = self._settings.collisions
+        return routes.is_ours(target, collisions, self.lists_runs is not False) or paths.is_ours(
+            target, collisions, self.major
+        )
 
     def drain(self) -> None:
         """Tells the application to end followed streams."""

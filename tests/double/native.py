@@ -9,7 +9,7 @@ import zipfile
 from flask import Response, request
 
 from tests.double import answers, schema
-from tests.double.api import ACTIONS, absent, only, refuse, repository, routes, run_by_id, some, writable
+from tests.double.api import ACTIONS, RefusalError, absent, only, refuse, repository, routes, run_by_id, some, writable
 from tests.double.context import context
 from tests.double.model import Artifact, Job, Repo
 from tests.double.permissions import allowed
@@ -28,6 +28,8 @@ def check_version() -> None:
         only(context().version.native_jobs)
     if name.startswith("native_17_"):
         only(context().version.native_rerun)
+    if name.startswith("native_") and request.method == "HEAD":
+        raise RefusalError(Response(status=405))
 
 
 def done() -> Response:
@@ -59,13 +61,14 @@ def native_run_logs(owner: str, name: str, run_id: str) -> Response:
 
 
 def _entry(job: Job) -> tuple[str, bytes]:
-    name = re.sub(r"[\x00-\x1f\x7f/\\]", "", job.name) or "job"
-    entry = f"{name}-{job.id}-attempt-{max(job.attempt, 1)}.log"
+    name = re.sub(r"[\x00-\x1f\x7f/\\]", "", job.name).strip() or "job"
+    entry = f"{name}-{job.id}-attempt-{max(job.attempt, 1)}"
     if job.task is None:
-        return f"{entry}.MISSING", NOT_EXECUTED.encode()
+        return f"{entry}.MISSING", f"{NOT_EXECUTED}\n".encode()
     if job.task.expired or job.task.log is None:
-        return f"{entry}.MISSING", (EXPIRED if job.task.expired else "log could not be opened").encode()
-    return entry, b"".join(job.task.log.read(0, job.task.log.size))
+        why = "logs have been cleaned up" if job.task.expired else "log open failed: file does not exist"
+        return f"{entry}.MISSING", f"{why}\n".encode()
+    return f"{entry}.log", b"".join(job.task.log.read(0, job.task.log.size))
 
 
 @routes.get(f"{RUN}/artifacts")

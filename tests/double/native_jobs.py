@@ -70,7 +70,7 @@ def native_job_logs(owner: str, name: str, job_id: str) -> Response:
     if task.log is None:
         return failure(500, "")
     part = ctx.version.native_rerun
-    step = request.args.get("step") if part else None
+    step = (request.args.get("step") or None) if part else None
     start, stop = _span(task, number(step)) if step is not None else (0, task.log.size)
     if part and (request.args.get("q") or request.args.get("format") == "ndjson"):
         name = f"job-{task.job.id}-attempt-{task.attempt}" + ("" if step is None else f"-step-{number(step)}")
@@ -79,7 +79,7 @@ def native_job_logs(owner: str, name: str, job_id: str) -> Response:
 
 
 def _task(job: Job) -> Task:
-    if "attempt" not in request.args:
+    if not request.args.get("attempt"):
         if job.task is None:
             raise absent(NOT_EXECUTED)
         return job.task

@@ -236,8 +236,9 @@ def step_logs(
         if task.expired and not world.version.expiry_is_guarded:
             raise LogMissingError
         if task.expired:
-            lines = [{"index": 1, "message": viewer.texts["expired"], "timestamp": float(task.updated)}]
-            found.append(_step_log(index, position, lines if position == 0 else [], step))
+            if position == 0:
+                lines = [{"index": 1, "message": viewer.texts["expired"], "timestamp": float(task.updated)}]
+                found.append(_step_log(index, position, lines, step))
             continue
         lines = []
         for number in range(max(position, 0), step.log_length if task.log else 0):

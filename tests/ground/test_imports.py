@@ -23,7 +23,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "forgejo": (),
     "actions": ("addon.forgejo",),
     "api": ("addon.actions", "addon.forgejo.versions"),
-    "proxy": ("addon.api.routes", "addon.api.about.openapi", "addon.forgejo.versions"),
+    "proxy": ("addon.api.routes", "addon.api.native.paths", "addon.api.about.openapi", "addon.forgejo.versions"),
     "check": ("addon",),
     "command": ("addon",),
     "entry": ("addon.proxy.addon",),

@@ -14,13 +14,11 @@ from addon.actions.logs import lines
 from addon.actions.logs.lines import Range
 from addon.actions.query import Parameters
 from addon.errors import NotFound, UpstreamUnexpected
-from addon.forgejo.job_logs import JobLogs
+from addon.forgejo.job_logs import TASK, JobLogs
 from addon.model import Run
 
 # How many bytes are read from a log's end to find its last lines: the first size, doubled up to the second.
 FIRST_WINDOW, LAST_WINDOW = 128 * 1024, 1 << 20
-# Forgejo names a log's file after the workflow, the job and the task (one attempt of the job).
-TASK = re.compile(r'filename="[^"]*-([0-9]+)\.log"')
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(-?\d+)/(\d+)")
 
 

@@ -47,7 +47,7 @@ def as_zip(logs: Iterable[JobLog]) -> Iterator[bytes]:
 
     For a job without a log, `2-lint.missing.txt` says why.
     """
-    sink = _Sink()
+    sink = Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as archive:
         for log in logs:
             name = f"{log.job.index}-{UNSAFE.sub('_', log.job.name)[:MOST_NAME]}"
@@ -64,7 +64,7 @@ def as_zip(logs: Iterable[JobLog]) -> Iterator[bytes]:
     yield sink.taken()
 
 
-class _Sink(io.RawIOBase):
+class Sink(io.RawIOBase):
     """The file that a zip is written to. It can't be rewound, so the zip states each size after the file."""
 
     def __init__(self) -> None:

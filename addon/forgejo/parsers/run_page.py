@@ -140,9 +140,14 @@ def new_attempt(answer: Mapping[str, Any]) -> int | None:
 
 def step_started(view: Mapping[str, Any]) -> datetime | None:
     """The start of the one step whose log was requested; None if it has not started."""
+    return next(iter(step_starts(view)), None)
+
+
+def step_starts(view: Mapping[str, Any]) -> tuple[datetime | None, ...]:
+    """The starts of the steps whose logs were requested; None for a step that has not started."""
     try:
         seconds = [int(step["started"]) for step in view["logs"]["stepsLog"] or ()]
-        return datetime.fromtimestamp(seconds[0], UTC) if seconds and seconds[0] > 0 else None
+        return tuple(datetime.fromtimestamp(each, UTC) if each > 0 else None for each in seconds)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise changed("view of a step", error) from None
 
