@@ -11,23 +11,14 @@ from urllib.parse import unquote_plus
 from mitmproxy import http
 
 REDACTED = "[redacted]"
-HEADERS = frozenset(
-    {
-        b"authorization",
-        b"cookie",
-        b"proxy-authorization",
-        b"set-cookie",
-        b"x-actions-secret",
-        b"x-csrf-token",
-        b"x-forgejo-otp",
-        b"x-gitea-otp",
-    }
-)
-PARAMETERS = frozenset({"token", "access_token", "_csrf"})
+# What the name of a header or parameter has in it if its value is a secret. Some harmless ones have it too.
+SECRET = re.compile("auth|code|cookie|credential|csrf|key|otp|pass|secret|session|sig|token|^state$", re.IGNORECASE)
+# The next part of a URL: its query, its fragment, and the parameters in them.
+NEXT_PART = re.compile("([?&#;])")
 
 
 def request(flow: http.HTTPFlow) -> None:
-    """Redacts a request: the caller's credentials in headers and query, and the application's secret."""
+    """Redacts a request: secrets in headers and query, of the caller and of the application."""
     _redact(flow.request.headers)
     flow.request.path = target(flow.request.path)
 
@@ -59,15 +50,15 @@ class Unsent(http.Headers):
         return super().__bytes__() if wire is None else wire
 
 
-def target(path: str) -> str:
-    """A request target without the values of tokens in its query, however their names are encoded."""
-    head, mark, query = path.partition("?")
-    return head + mark + "".join(_parameter(part) for part in re.split("([&#;])", query))
+def target(url: str) -> str:
+    """A URL or a request target without the secrets in its query and fragment, however their names are encoded."""
+    head, *parts = NEXT_PART.split(url)
+    return head + "".join(map(_parameter, parts))
 
 
 def _parameter(part: str) -> str:
     name, equals, _ = part.partition("=")
-    return name + equals + REDACTED if equals and unquote_plus(name) in PARAMETERS else part
+    return name + equals + REDACTED if equals and SECRET.search(unquote_plus(name)) else part
 
 
 def _redact(headers: http.Headers) -> None:
@@ -76,11 +67,8 @@ def _redact(headers: http.Headers) -> None:
 
 def _shown(name: bytes, value: bytes) -> bytes:
     if name == b"location":
-        return _unsigned(value)
-    return REDACTED.encode() if name in HEADERS else value
-
-
-def _unsigned(url: bytes) -> bytes:
-    """A redirect's target. A query with a storage's signature is removed: anybody could use it."""
-    head, mark, query = url.partition(b"?")
-    return head + mark + REDACTED.encode() if b"signature=" in query.lower() else url
+        return target(value.decode("latin-1")).encode("latin-1")
+    if name == b"referer":  # from another page, whose parameters may have any name
+        page = re.split(b"[?#]", value, maxsplit=1)[0]
+        return page if page == value else page + b"?" + REDACTED.encode()
+    return REDACTED.encode() if SECRET.search(name.decode("latin-1")) else value

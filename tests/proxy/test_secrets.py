@@ -19,6 +19,7 @@ from mitmproxy import io as flow_io
 from mitmproxy.test.tflow import tflow
 
 from addon import ROOT
+from addon.api.about import openapi
 from addon.proxy import redact
 from tests.double import Double, Fault
 from tests.double.sessions import Session
@@ -27,6 +28,15 @@ from tests.support.sample import Sample, sample
 
 LOUD = {"termlog_verbosity": "debug", "flow_detail": 4}
 WEB_PASSWORD = "for-the-test"
+# What else clients of Forgejo send: runners, its own processes, webhooks, OAuth clients, artifact uploads.
+HEADERS = (
+    "X-Runner-Token", "X-Gitea-Internal-Auth", "Private-Token", "X-Hub-Signature-256", "X-Api-Key", "X-Session-Id",
+    "Proxy-Authorization", "X-Forgejo-OTP", "X-Csrf-Token", "X-Secret", "X-Password",
+)  # fmt: skip
+PARAMETERS = (
+    "code", "state", "sig", "X-Amz-Signature", "private_token", "client_secret", "api_key", "password", "_csrf",
+    "access_token", "code_verifier", "session_id", "cookie", "authorization", "pri%76ate_t%6fken",
+)  # fmt: skip
 
 
 class Story:
@@ -72,10 +82,32 @@ class Story:
         cookie = {"Cookie": f"{self.double.world.version.session_cookie}={self.cookie}"}
         self.ask("GET", f"/{self.demo.repo.full_name}/actions", cookie)
         self.ask("GET", f"{self.demo.base}/1/logs", cookie)
+        self.plant()
         self.sign_in()
         self.double.restart()
         self.trouble()
         self.kill_application()
+
+    def plant(self) -> None:
+        """One secret of each kind, to Forgejo and to the extension: as header, parameter, referrer and redirect."""
+        for path in (f"/{self.demo.repo.full_name}", f"{self.demo.base}/latest"):
+            headers = {name: self.planted(name) for name in HEADERS}
+            query = "&".join(f"{name}={self.planted(name)}" for name in PARAMETERS)
+            headers["Referer"] = (
+                f"https://forge.example/x?innocent={self.planted('referer')}#{self.planted('fragment')}"
+            )
+            self.ask("GET", f"{path}?{query}", headers)
+            self.ask("GET", path, {"Referer": f"https://forge.example/x#{self.planted('only a fragment')}"})
+        target = f"https://app.example/?code={self.planted('redirect')}#access_token={self.planted('implicit')}"
+        self.double.faults.append(Fault(match="^GET /login/oauth", kind="redirect", value=target))
+        redirect = requests.get(f"{self.proxy.url}/login/oauth/authorize", timeout=20, allow_redirects=False)
+        assert redirect.headers["Location"] == target, "the client did not get its code"
+
+    def planted(self, what: str) -> str:
+        """A further secret."""
+        secret = f"planted-{len(self.callers)}-x"
+        self.callers[f"{what} {len(self.callers)}"] = secret
+        return secret
 
     def sign_in(self) -> None:
         """As a browser does. The answer has no body, and its cookies are for the client alone."""
@@ -202,8 +234,9 @@ def test_a_malformed_request_is_not_quoted(options: dict[str, object], request_h
         ("/x?a=1&token=s&b=2", "/x?a=1&token=[redacted]&b=2"),
         ("/x?token=s#access_token=s", "/x?token=[redacted]#access_token=[redacted]"),
         ("/x?to%6ben=s;access%5Ftoken=s", "/x?to%6ben=[redacted];access%5Ftoken=[redacted]"),
-        ("/x?tokens=1&token", "/x?tokens=1&token"),
-        ("/x?token=a=b?token=c", "/x?token=[redacted]"),
+        ("/x?workflow_id=1&token", "/x?workflow_id=1&token"),
+        ("/x?token=a=b?token=c", "/x?token=[redacted]?token=[redacted]"),
+        ("/x#id_token=s", "/x#id_token=[redacted]"),
     ],
 )
 def test_a_target_without_its_tokens(path: str, shown: str) -> None:
@@ -213,7 +246,7 @@ def test_a_target_without_its_tokens(path: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("https://s3.example/a.zip?X-Amz-Expires=300&X-Amz-Signature=0f", "https://s3.example/a.zip?[redacted]"),
+        ("https://s3.example/a.zip?se=300&sig=0f", "https://s3.example/a.zip?se=300&sig=[redacted]"),
         ("https://forge.example/org/repo?tab=signature", "https://forge.example/org/repo?tab=signature"),
         ("/user/login", "/user/login"),
     ],
@@ -224,6 +257,13 @@ def test_a_redirect_without_its_signature(url: str, shown: str) -> None:
     flow.response.headers["Location"] = url
     redact.response(flow)
     assert flow.response.headers["Location"] == shown
+
+
+def test_the_extensions_own_parameters_are_shown() -> None:
+    parameters = openapi.document(300)["components"]["parameters"].values()
+    assert len(parameters) > 20
+    for name in (each["name"] for each in parameters):
+        assert redact.target(f"/x?{name}=1") == f"/x?{name}=1"
 
 
 def test_no_secret_on_a_command_line(tmp_path: Path) -> None:
