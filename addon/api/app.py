@@ -15,10 +15,9 @@ import threading
 import time
 from collections.abc import Mapping
 
-import waitress.server
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import PathConverter
+from werkzeug.routing import PathConverter, Rule
 
 from addon import __version__, journal, trace
 from addon.api import routes
@@ -26,6 +25,7 @@ from addon.api.about import pages
 from addon.api.composition import Parts, build, connect
 from addon.api.native import paths
 from addon.api.responses import body_of, caller_of, error_response
+from addon.api.server import create_server
 from addon.api.stalled import end_stalled
 from addon.caller import Caller
 from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, log_unexpected
@@ -34,14 +34,9 @@ from addon.limits import PATIENCE, RETRY_AFTER
 from addon.settings import Settings
 from addon.trace import Operation
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # Server threads per `actions_threads`: requests that wait for a slot or a run, or send a log, keep others out of no
 # thread. Followers have further threads.
 ROOM = 5
-# The proxy keeps one connection per client, so the server's default of 100 would be a limit of clients.
-CONNECTIONS, IDLE_SECONDS = 4096, 600
-# How many bytes of a response may wait for the proxy. So a slow reader of a large log needs no more memory.
-WAITING_BYTES = 256 * 1024
 
 
 class AnyPath(PathConverter):
@@ -55,9 +50,7 @@ def create_app(parts: Parts, secret: str) -> Flask:
     app = Flask("addon", static_folder=None)
     app.url_map.converters["path"] = AnyPath
 
-    @app.route("/", defaults={"path": ""}, methods=METHODS)
-    @app.route("/<path:path>", methods=METHODS)
-    def answer(path: str) -> Response:
+    def answer(path: str = "") -> Response:
         try:
             response = _answer(parts, secret)
         except ApiError as error:
@@ -67,6 +60,11 @@ def create_app(parts: Parts, secret: str) -> Flask:
             log_unexpected(error)
             response = error_response(500, InternalError().message)
         return _with_headers(response)
+
+    # Without methods, a rule takes every one. So a wrong one is refused where it is known which are right.
+    app.view_functions["answer"] = answer
+    app.url_map.add(Rule("/", endpoint="answer"))
+    app.url_map.add(Rule("/<path:path>", endpoint="answer"))
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:
@@ -129,21 +127,9 @@ def main() -> None:
         sys.exit(f"actions extension: {error}")
     upstream = connect(settings)
     parts = build(settings, upstream)
-    server = waitress.server.create_server(
-        parts.journal.around(create_app(parts, start["secret"])),
-        host="127.0.0.1",
-        port=0,
-        threads=settings.threads * ROOM + settings.followers,
-        ident=None,
-        connection_limit=CONNECTIONS,
-        asyncore_use_poll=True,
-        outbuf_high_watermark=WAITING_BYTES,
-        channel_request_lookahead=1,  # otherwise a disconnected client is noticed only when the next byte is sent
-        channel_timeout=IDLE_SECONDS,
-        expose_tracebacks=False,
-        clear_untrusted_proxy_headers=False,  # only the proxy connects here; Forgejo is to see these headers
-    )
-    port = int(server.effective_port)  # type: ignore[union-attr]
+    app = parts.journal.around(create_app(parts, start["secret"]))
+    server = create_server(app, settings.threads * ROOM + settings.followers, parts.journal)
+    port = int(server.effective_port)  # type: ignore[attr-defined]
     _tell_proxy({"port": port, **upstream.known})
     upstream.keep_checking(lambda: _tell_proxy(upstream.known))
     threading.Thread(target=_obey_proxy, args=(parts,), daemon=True).start()

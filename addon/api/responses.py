@@ -45,8 +45,12 @@ def links() -> Links:
 
 
 def range_header() -> dict[str, str]:
-    """The present request's Range header, if it has one."""
-    return {"Range": request.headers["Range"]} if "Range" in request.headers else {}
+    """The present request's Range header, if it names one range.
+
+    Several ranges, or a condition, are treated as none, which HTTP allows: the response then has the whole.
+    """
+    wanted = request.headers.get("Range", ",")
+    return {} if "," in wanted or "If-Range" in request.headers else {"Range": wanted}
 
 
 def is_disconnected() -> Callable[[], bool]:

@@ -234,3 +234,15 @@ def test_any_name_makes_a_file_name(name: str) -> None:
     assert plain.startswith('filename="') and plain.endswith(".zip") and plain.count('"') == 1
     decoded = unquote(encoded.removeprefix("filename*=UTF-8''"), errors="strict")
     assert decoded.lower().endswith(".zip") and not set("/\\") & set(decoded + plain)
+
+
+@pytest.mark.parametrize("headers", [{"Range": "bytes=0-3,10-19"}, {"Range": "bytes=0-3", "If-Range": '"x"'}])
+def test_several_ranges_or_a_condition_give_the_whole(target: Target, demo: Sample, headers: dict[str, str]) -> None:
+    """As HTTP allows. Forgejo would send a body of several parts, which is neither a log nor a zip."""
+    data = bytes(range(256)) * 8
+    target.world.artifact(demo.runs["failed"], "report", data)
+    for tail in ("2/artifacts/report", "2/logs"):
+        whole = target.request("GET", f"{demo.base}/{tail}", demo.reader)
+        answer = target.request("GET", f"{demo.base}/{tail}", demo.reader, headers=headers)
+        assert (answer.status_code, answer.content) == (200, whole.content), tail
+        assert answer.headers["Content-Type"] == whole.headers["Content-Type"]

@@ -37,7 +37,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "parsel": ("addon.forgejo.parsers",),
     "flask": ("addon.api",),
     "werkzeug": ("addon.api.app",),
-    "waitress": ("addon.api.app",),
+    "waitress": ("addon.api.server",),
     "_typeshed": ("addon.api.responses",),
     "jinja2": ("addon.api.about.reference",),
     "markupsafe": ("addon.api.about.reference",),
