@@ -61,7 +61,7 @@ def findings(environment: Mapping[str, str], mitm_yaml: str, address: str | None
     yield machine.mitmweb(setup)
     if setup.listen is not None:
         yield reach.running(setup.listen)
-    if setup.upstream is not None:
+    if setup.upstream is not None and not setup.points_at_itself:
         yield from server.findings(setup, setup.upstream)
         yield machine.past_the_proxy(setup.upstream)
     if address is not None:

@@ -20,8 +20,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from addon import settings
-from addon.check.finding import Finding, ok, problem, warning
+from addon.check.finding import Finding, Level, ok, problem, warning
 from addon.check.setup import DEFAULT_LISTEN, Setup, host_and_port, is_loopback
+from addon.errors import SignInFailed
+from addon.forgejo.admin.credentials import totp
 from addon.forgejo.versions import dialect
 from addon.proxy import option_file
 
@@ -118,10 +120,22 @@ def protections(setup: Setup) -> Finding:
 def environment(setup: Setup) -> Iterator[Finding]:
     """Environment variables that run.sh would refuse, and a password file that others can read."""
     values = setup.environment
+    if setup.is_demo:
+        text = "this is the demo: no Forgejo is configured, and ./run.sh starts a stand-in with sample runs"
+        yield Finding(
+            "Forgejo", Level.SKIPPED, text, "for your own, set FORGEJO_URL and the account; see ./run.sh help"
+        )
+        return
     if setup.upstream is None:
         given = values.get("FORGEJO_URL")
-        text = f"FORGEJO_URL is {given!r}" if given else "FORGEJO_URL is not set: ./run.sh would start the demo"
+        text = f"FORGEJO_URL is {given!r}" if given else "FORGEJO_URL is not set"
         yield problem("Forgejo", text, "write scheme, host and port, without a path, as http://127.0.0.1:3000")
+    elif setup.points_at_itself:
+        yield problem(
+            "Forgejo", f"{setup.upstream} is where the proxy itself listens", "set FORGEJO_URL to Forgejo's own address"
+        )
+    if secret := values.get("FORGEJO_ADMIN_TOTP_SECRET"):
+        yield from _second_factor(secret)
     if not values.get("FORGEJO_ADMIN_USER"):
         yield problem("account", "FORGEJO_ADMIN_USER is not set", "name the account whose web session the proxy uses")
     elif file := values.get("FORGEJO_ADMIN_PASSWORD_FILE"):
@@ -132,6 +146,13 @@ def environment(setup: Setup) -> Iterator[Finding]:
         yield ok(
             "password", "from the environment; a file (FORGEJO_ADMIN_PASSWORD_FILE) can be changed without a restart"
         )
+
+
+def _second_factor(secret: str) -> Iterator[Finding]:
+    try:
+        totp(secret)
+    except SignInFailed as error:
+        yield problem("second factor", error.message, "copy the secret that Forgejo showed: letters, and digits 2 to 7")
 
 
 def _password_file(file: Path) -> Finding:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from addon.check.finding import Finding, ok, problem, skipped, warning
-from addon.check.reach import cause
+from addon.check.reach import ABOUT, cause
 from addon.check.setup import Setup, host_and_port, is_loopback
 from addon.errors import ApiError, SignInFailed
 from addon.forgejo.admin.credentials import Credentials, from_environment, totp
@@ -61,6 +61,10 @@ def findings(setup: Setup, upstream: str) -> Iterator[Finding]:
     credentials = _credentials(setup.environment)
     basic = _basic(credentials)
     try:
+        if "x-actions-extension" in server.request("GET", f"{ABOUT}/").headers:
+            text = f"{upstream} is not Forgejo, but a proxy with this extension"
+            yield problem("Forgejo", text, "set FORGEJO_URL to Forgejo's own address, not to that of clients")
+            return
         response = server.request("GET", "/api/v1/version")
         if response.status in (401, 403) and basic:
             response = server.request("GET", "/api/v1/version", basic)

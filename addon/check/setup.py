@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from addon import ROOT
+
 URL = re.compile(r"https?://(?:[^/@?#:\s]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?/?")
 LISTEN = re.compile(r"(?:(?P<host>[^/\s]+):)?(?P<port>[0-9]{1,5})")
 DEFAULT_LISTEN = "127.0.0.1:8080"
 LAST_PORT = 65535
+# Who installs the package or the image gets no demo with it.
+DEMO = ROOT / "tests/double"
 ANY_ADDRESS = ("0.0.0.0", "::", "[::]")  # noqa: S104
 
 
@@ -32,6 +36,12 @@ class Setup:
     def upstream(self) -> str | None:
         url = self.environment.get("FORGEJO_URL", "")
         return url.rstrip("/") if URL.fullmatch(url) and host_and_port(url)[1] <= LAST_PORT else None
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether nothing is configured, and there is a demo to start instead."""
+        named = self.environment.get("FORGEJO_URL") or self.environment.get("FORGEJO_ADMIN_USER")
+        return not named and DEMO.is_dir()
 
     @property
     def listen(self) -> tuple[str, int] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from addon import ROOT
-from addon.check.setup import DEFAULT_LISTEN, Setup
+from addon.check.setup import DEFAULT_LISTEN, DEMO, Setup
 from addon.errors import SignInFailed
 from addon.forgejo.admin.credentials import totp
 from addon.proxy import option_file
@@ -74,12 +74,12 @@ def _listen(setup: Setup) -> tuple[str, int]:
 def _check_environment(setup: Setup) -> None:
     """Raises ValueError for what would prevent the start or every sign-in."""
     given = setup.environment.get
-    if not given("FORGEJO_URL"):
-        if given("FORGEJO_ADMIN_USER"):
-            raise ValueError("FORGEJO_ADMIN_USER is set, but FORGEJO_URL is not; set both, or neither for the demo")
-        if not (ROOT / "tests/double").is_dir():
-            raise ValueError(f"set FORGEJO_URL to your Forgejo's {URL_ADVICE}; there is no demo here")
+    if setup.is_demo:
         return
+    if not given("FORGEJO_URL") and not DEMO.is_dir():
+        raise ValueError(f"set FORGEJO_URL to your Forgejo's {URL_ADVICE}; there is no demo here")
+    if not given("FORGEJO_URL"):
+        raise ValueError("FORGEJO_ADMIN_USER is set, but FORGEJO_URL is not; set both, or neither for the demo")
     if setup.upstream is None:
         raise ValueError(f"FORGEJO_URL is {given('FORGEJO_URL')!r}; write {URL_ADVICE}")
     if setup.points_at_itself:

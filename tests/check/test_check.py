@@ -16,9 +16,10 @@ import pytest
 import yaml
 
 from addon import ROOT
-from addon.check import machine, reach
+from addon.check import machine, reach, server
 from addon.check.__main__ import findings
 from addon.check.finding import Finding, Level
+from addon.check.setup import Setup
 from tests.conftest import VERSIONS
 from tests.double import Double, Fault
 from tests.support.proxy import start_proxy
@@ -55,6 +56,11 @@ PLANTS: dict[str, Plant] = {
     "no net": Plant("mitm.yaml", P, "delivered", options={"block_list": []}),
     "a file that is no YAML": Plant("mitm.yaml", P, "name: value", mitm_yaml="mode: [\n"),
     "nothing there": Plant("Forgejo", P, "FORGEJO_URL", environment={"FORGEJO_URL": "http://127.0.0.1:9"}),
+    "the proxy itself": Plant("Forgejo", P, "Forgejo's own", environment={"FORGEJO_URL": "http://localhost:{free}"}),
+    "a secret that is not base32": Plant(
+        "second factor", P, "digits 2 to 7", environment={"FORGEJO_ADMIN_TOTP_SECRET": "0189"}
+    ),
+    "an option twice": Plant("mitm.yaml", P, "keep one", mitm_yaml=MITM_YAML + "http2: true\n"),
     "a URL with a path": Plant("Forgejo", P, "http://127.0.0.1:3000", environment={"FORGEJO_URL": "http://x:1/sub"}),
     "not Forgejo": Plant("Forgejo", P, "own address", faults=[Fault("/api/v1/version", "html", 9)]),
     "too old": Plant("version", P, "upgrade", faults=[Fault("/api/v1/version", "json", 9, {"version": "1.20.1"})]),
@@ -92,6 +98,7 @@ CONSEQUENCES = {
     "public clients cut off": {"LISTEN"},
     "ROOT_URL is not what clients use": {"address"},
     "no addon": {"mitm.yaml"},
+    "a port that is taken": {"Forgejo"},
 }
 
 
@@ -197,7 +204,17 @@ def test_the_address_that_clients_use() -> None:
         assert reach.address(proxy.url).level is Level.OK
         assert reach.running(("127.0.0.1", int(proxy.url.rpartition(":")[2]))).text.startswith("is running")
         assert "not the extension" in reach.address(double.url).text
+        (told,) = server.findings(Setup({}, {}), proxy.url)
+        assert told.level is P and "a proxy with this extension" in told.text
     assert "nothing listens there" in reach.address("http://127.0.0.1:9").text
+
+
+def test_the_demo_has_no_problem() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FORGEJO_")} | {
+        "LISTEN": "1"
+    }
+    done = subprocess.run([ROOT / "run.sh", "check"], env=environment, capture_output=True, text=True, timeout=60)
+    assert "this is the demo" in done.stdout and "✗" not in done.stdout and done.returncode == 0
 
 
 def test_the_command() -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
@@ -257,6 +260,58 @@ def test_the_dockerfile() -> None:
     assert json.loads(dict(found)["ENTRYPOINT"]) == ["./run.sh"]
     assert json.loads(dict(found)["HEALTHCHECK"].partition("CMD ")[2])[1] == "-c"
     known_by_run_sh({pair.partition("=")[0]: "" for pair in dict(found)["ENV"].split()} | {"LISTEN": ""})
+
+
+def ignored(path: str) -> bool:
+    """Whether .dockerignore keeps a file out of the image's build: the last rule that matches it or a parent decides."""
+    parents = [path, *map(str, PurePosixPath(path).parents)][:-1]
+    left_out = False
+    for rule in (ROOT / ".dockerignore").read_text().splitlines():
+        pattern = rule.removeprefix("!").removeprefix("**/")
+        names = [PurePosixPath(each).name for each in parents] if "**/" in rule else parents
+        if rule and not rule.startswith("#") and any(fnmatch(name, pattern) for name in names):
+            left_out = not rule.startswith("!")
+    return left_out
+
+
+def test_no_secret_gets_into_the_image() -> None:
+    for path in (
+        "addon/deploy/password",
+        "addon/deploy/password.txt",
+        ".env",
+        "password",
+        ".git/config",
+        ".mitm/mitmproxy-ca.pem",
+    ):
+        assert ignored(path), path
+    assert subprocess.run(["git", "check-ignore", "-q", "addon/deploy/password"], cwd=ROOT).returncode in (0, 128)
+
+
+def test_the_image_without_a_forgejo(tmp_path: Path) -> None:
+    """What the Dockerfile copies is enough to say what is missing. There is no demo in an image."""
+    copied = [source for name, argument in instructions() if name == "COPY" for source in shlex.split(argument)[:-1]]
+    files = [file for source in copied for file in [ROOT / source, *(ROOT / source).rglob("*")] if file.is_file()]
+    for file in files:
+        path = file.relative_to(ROOT)
+        if not ignored(str(path)):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, tmp_path / path)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("FORGEJO_")}
+    for command in ((), ("web",)):
+        done = subprocess.run(
+            [sys.executable, "-m", "addon.command", *command], cwd=tmp_path, env=clean, capture_output=True, text=True
+        )
+        assert done.returncode == 2 and "set FORGEJO_URL to your Forgejo's scheme, host and port" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_passwords_file_has_one_owner_and_mode() -> None:
+    """Each instruction to make it agrees with the user in the image, and with where compose.yaml reads it."""
+    (uid,) = re.findall(r"--uid (\d+)", (DEPLOY / "Dockerfile").read_text())
+    file = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["secrets"]["password"]["file"]
+    for page in (ROOT / "README.md", DEPLOY / "compose.yaml", ROOT / "addon/docs/deploy.md"):
+        assert f"sudo install -D -m 600 -o {uid} /dev/stdin {file}" in page.read_text(), page
+    assert ROOT not in Path(file).parents
 
 
 def test_the_compose_file() -> None:
