@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from addon.errors import Gone, NotFound, UpstreamUnexpected
 from addon.forgejo.admin.session import AdminSession
+from addon.forgejo.log_body import LogBody
 from addon.forgejo.transport import Response, StreamedResponse
 from addon.forgejo.web_routes import job_path, unexpected_status
 from addon.model import Run
@@ -32,7 +33,7 @@ class Log:
 
     status: int
     headers: Mapping[str, str]
-    body: StreamedResponse | None
+    body: LogBody | None
 
 
 class JobLogs:
@@ -43,12 +44,18 @@ class JobLogs:
 
     def open(self, run: Run, method: str = "GET", headers: Mapping[str, str] | None = None) -> Log:
         """Opens the log, which the caller reads or closes. `headers` may have Range. Raises NotFound or Gone."""
-        response = self._session.stream(method, f"{job_path(run)}/logs", headers or {})
+        path = f"{job_path(run)}/logs"
+        response = self._session.stream(method, path, headers or {})
         kept = {
             name: response.headers[name] for name in LOG_HEADERS if HEADER.fullmatch(response.headers.get(name, ""))
         }
         if isinstance(response, StreamedResponse):
-            return Log(response.status, kept, response)
+
+            def open_part(first: int, last: int) -> StreamedResponse | None:
+                part = self._session.stream("GET", path, {"Range": f"bytes={first}-{last}"})
+                return part if isinstance(part, StreamedResponse) else None
+
+            return Log(response.status, kept, LogBody(response, open_part))
         if response.status == 416:
             kept.pop("content-length", None)  # the length of Forgejo's message
             return Log(416, kept, None)

@@ -67,7 +67,7 @@ def run_body(world: People, run: Run, job: Job, task: Task | None, sub: str) -> 
     )
     steps = "".join(
         f"<tr><td>{number}</td><td>{escape(step.name)}</td>{_status(step.status.value)}<td>{step.log_length}</td></tr>"
-        for number, step in enumerate(all_steps(task) if task else (), start=1)
+        for number, step in enumerate(all_steps(task, world.version) if task else (), start=1)
     )
     api = f"{sub}/api/v1/repos/{quote(run.repo.full_name)}/actions/runs/{run.index}"
     return (

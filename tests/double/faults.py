@@ -11,8 +11,10 @@ from typing import Any
 
 from tests.double.serving import AbortError, WsgiApp
 
+# Some ten kilobytes, as a server's page of an internal error has.
+PANIC = b"<!DOCTYPE html>\n<html><head><title>Internal server error</title></head><body>" + b"<p>panic</p>\n" * 800
 HTML = b"<!DOCTYPE html><html><body><h1>Something else</h1><p>Not the page you asked for.</p></body></html>"
-KINDS = ("status", "html", "json", "drop", "truncate", "cut", "delay", "redirect", "endless", "call", "instead")
+KINDS = ("status", "html", "json", "drop", "truncate", "cut", "delay", "redirect", "endless", "call", "instead", "panic")
 
 
 @dataclass(eq=False)
@@ -58,6 +60,8 @@ def answer(fault: Fault, application: WsgiApp, environ: dict[str, Any], start: A
         return _half(application, environ, start)
     if fault.kind == "cut":
         return _cut(application, environ, start)
+    if fault.kind == "panic":
+        return _panic(application, environ, start, fault.value)
     if fault.kind == "endless":
         start("200 OK", [("Content-Type", "text/html; charset=utf-8")])
         return _endless()
@@ -89,6 +93,16 @@ def _cut(application: WsgiApp, environ: dict[str, Any], start: Any) -> Iterator[
     body = b"".join(application(environ, lambda status, headers, exc_info=None: seen.extend((status, headers))))
     start(seen[0], [(name, value) for name, value in seen[1] if name.lower() != "content-length"])
     yield body[: len(body) // 2]
+    raise AbortError
+
+
+def _panic(application: WsgiApp, environ: dict[str, Any], start: Any, good: int) -> Iterator[bytes]:
+    """Forgejo fails in the middle of a body: after `good` bytes comes its error page, and less than was announced."""
+    seen: list[Any] = []
+    body = b"".join(application(environ, lambda status, headers, exc_info=None: seen.extend((status, headers))))
+    headers = [(name, value) for name, value in seen[1] if name.lower() != "content-length"]
+    start(seen[0], [*headers, ("Content-Length", str(len(body)))])
+    yield (body[:good] + PANIC)[: max(len(body) - 1, 0)]
     raise AbortError
 
 

@@ -45,6 +45,11 @@ class Version:
         return self.number >= 9
 
     @property
+    def first_step_may_be_skipped(self) -> bool:
+        """"Set up job" ends at the first step that runs, not at the first step of all."""
+        return self.number >= 9
+
+    @property
     def tasks_route(self) -> bool:
         return self.number >= 9
 

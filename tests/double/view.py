@@ -12,6 +12,7 @@ from urllib.parse import quote
 from tests.double.aggregation import estimated_outcome
 from tests.double.model import Job, Run, Status, Step, Task
 from tests.double.people import People
+from tests.double.versions import Version
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,12 @@ def ref_link(run: Run, sub: str) -> str:
     return f"{repo_link(run, sub)}/src/{'tag' if run.ref in run.repo.tags else 'branch'}/{quote(run.ref)}"
 
 
-def all_steps(task: Task) -> list[Step]:
-    """The task's steps between the two that Forgejo makes up: what came before the first, and after the last."""
+def all_steps(task: Task, version: Version) -> list[Step]:
+    """The task's steps between the two that Forgejo makes up.
+
+    They are not end to end. "Complete job" begins where all lengths added up end, not where the last step ends. It has
+    lines only if the last step that ran is the last of all, or failed.
+    """
     skew, rows = task.job.clock_skew, task.log.rows if task.log else 0
     real = [
         Step(
@@ -97,19 +102,38 @@ def all_steps(task: Task) -> list[Step]:
         )
         for step in task.steps
     ]
-    first = Step("Set up job", Status.RUNNING, task.started, 0, 0, rows)
     stopped = task.stopped + skew if task.stopped else 0
-    if real and (real[0].status.has_run or real[0].status is Status.RUNNING):
-        first.status, first.stopped, first.log_length = Status.SUCCESS, real[0].started, real[0].log_index
-    elif task.status.done:
-        first.status, first.stopped = task.status, stopped
+    first = Step("Set up job", Status.RUNNING, task.started, 0, 0, rows)
+    if not real:
+        last = Step("Complete job", Status.WAITING, stopped, stopped, rows, 0)
+        first.stopped = stopped
+        if task.status.done:
+            first.status = task.status
+            last.status = Status.SUCCESS if task.status is Status.SUCCESS else Status.CANCELLED
+        return [first, last]
+    begun = _first_that_runs(real, version)
+    if begun is not None:
+        first.status, first.stopped, first.log_length = Status.SUCCESS, begun.started, begun.log_index
+    elif task.status.done or version.first_step_may_be_skipped:
+        first.stopped = stopped
+        first.status = task.status
+        if not version.first_step_may_be_skipped:
+            first.status = Status.SKIPPED if task.status is Status.SKIPPED else Status.FAILURE
+    ran = [step for step in real if step.status.has_run]
+    newest = ran[-1] if ran else first
     last = Step("Complete job")
+    if newest.status is Status.FAILURE or newest is real[-1]:
+        last.log_index = first.log_length + sum(step.log_length for step in real)
+        last.log_length = rows - last.log_index
+        last.started, last.status = newest.stopped, Status.RUNNING
     if task.status.done:
-        ran = [step for step in real if step.status.has_run]
-        index = ran[-1].log_index + ran[-1].log_length if ran else first.log_length
-        started = ran[-1].stopped if ran else 0
-        last = Step("Complete job", task.status, started, stopped, index, rows - index)
+        last.status, last.stopped = task.status, stopped
     return [first, *real, last]
+
+
+def _first_that_runs(steps: Sequence[Step], version: Version) -> Step | None:
+    candidates = steps if version.first_step_may_be_skipped else steps[:1]
+    return next((step for step in candidates if step.status.has_run or step.status is Status.RUNNING), None)
 
 
 def waiting_text(job: Job, viewer: Viewer) -> str:
@@ -136,7 +160,7 @@ def state(world: People, run: Run, job: Job, task: Task | None, viewer: Viewer) 
             "duration": duration(took(step.started, step.stopped, step.status.done, world.now())),
             "status": step.status.value,
         }
-        for step in (all_steps(task) if task else ())
+        for step in (all_steps(task, version) if task else ())
     ]
     if version.attempts:
         current["allAttempts"] = _attempts(world, job, viewer)
@@ -225,7 +249,7 @@ def step_logs(
     """`logs.stepsLog`. Raises StepOutOfRangeError and LogMissingError."""
     if task is None:
         return []
-    steps, found = all_steps(task), []
+    steps, found = all_steps(task, world.version), []
     for cursor in cursors:
         if not cursor.get("expanded"):
             continue
@@ -241,7 +265,8 @@ def step_logs(
                 found.append(_step_log(index, position, lines, step))
             continue
         lines = []
-        for number in range(max(position, 0), step.log_length if task.log else 0):
+        rows = task.log.rows if task.log else 0
+        for number in range(max(position, 0), min(step.log_length, rows - step.log_index)):
             assert task.log is not None
             moment, text = task.log.row(step.log_index + number)
             lines.append({"index": number + 1, "message": text, "timestamp": moment})

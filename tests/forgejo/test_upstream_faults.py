@@ -44,12 +44,6 @@ def test_nonsense_is_never_passed_on(
     assert target.request("GET", f"{demo.base}/1/logs", demo.reader).status_code == 200
 
 
-def test_half_a_log_does_not_look_whole(target: Target, demo: Sample) -> None:
-    target.double.faults.append(Fault(match=LOG.format(repo=demo.repo.full_name), kind="truncate"))
-    with pytest.raises(requests.exceptions.RequestException):
-        target.request("GET", f"{demo.base}/1/logs", demo.reader)
-
-
 def test_a_page_of_another_repository_is_refused(target: Target, demo: Sample) -> None:
     """Where Forgejo points is only believed within the repository that access was granted for."""
     elsewhere = f"{target.double.url}/other/demo/actions/runs/3"
