@@ -88,10 +88,23 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class LineRange:
+    """`count` lines of a log from the one of number `first`, counted from 0."""
+
+    first: int
+    count: int
+
+    def last(self, lines: int) -> LineRange:
+        """The last `lines` lines of it."""
+        kept = min(lines, self.count)
+        return LineRange(self.first + self.count - kept, kept)
+
+
+@dataclass(frozen=True, slots=True)
 class JobDetail:
     """What only the job's own page shows. `attempts` is None before v13.
 
-    `step_lengths` are the number of log lines of each step, if they were counted.
+    `step_ranges` are the lines of each step in the job's log; None for a step without lines or an unknown place.
     """
 
     index: int
@@ -99,7 +112,7 @@ class JobDetail:
     steps: tuple[Step, ...]
     attempt: int | None
     attempts: tuple[Attempt, ...] | None
-    step_lengths: tuple[int, ...] | None = None
+    step_ranges: tuple[LineRange | None, ...] | None = None
 
     @property
     def started(self) -> bool:
@@ -179,6 +192,19 @@ class Run:
     rerun_deletes_artifacts: bool = False
     workflow_error: WorkflowError | None = None
     workflow_warnings: tuple[str, ...] | None = None
+
+    @property
+    def detail_status(self) -> Status:
+        """The state of the attempt that is shown in detail. The job's own state is that of its newest attempt."""
+        numbers = (each.status for each in self.detail.attempts or () if each.number == self.detail.attempt)
+        return next(numbers, self.jobs[self.detail.index].status)
+
+    @property
+    def failed_steps(self) -> tuple[Step, ...]:
+        """The failed steps of the shown job. Before v9, "Set up job" of a cancelled job has the status `failure`."""
+        if self.detail_status is not Status.CANCELLED:
+            return self.detail.failed_steps
+        return tuple(step for step in self.detail.failed_steps if 1 < step.number < len(self.detail.steps))
 
     @property
     def cancellable(self) -> bool:

@@ -9,6 +9,8 @@ from addon import trace
 from addon.actions.finding.find_job import job_index
 from addon.actions.finding.run_finder import RunFinder, named_index
 from addon.actions.finding.run_selector import Reading
+from addon.actions.logs.reader import LogReader
+from addon.actions.logs.step_ranges import StepRanges
 from addon.actions.query import NEWEST, Query
 from addon.actions.waiting import IsDisconnected, Waiting
 from addon.caller import Caller
@@ -18,8 +20,8 @@ from addon.forgejo.web_ui import WebUi
 from addon.model import JobDetail, Run
 
 SIDE_BY_SIDE = 4
-# The most jobs whose pages are read for one request, and the largest log whose lines are counted, in bytes.
-MOST_JOBS, MOST_COUNTED = 100, 16 << 20
+# The most jobs whose pages are read for one request.
+MOST_JOBS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,13 @@ class ReadJobs:
     """Reads jobs."""
 
     def __init__(self, finder: RunFinder, waiting: Waiting, web_ui: WebUi, logs: JobLogs) -> None:
-        self._finder, self._waiting, self._web_ui, self._logs = finder, waiting, web_ui, logs
+        self._finder, self._waiting, self._web_ui = finder, waiting, web_ui
+        self._ranges = StepRanges(logs, LogReader(logs))
 
     def list(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> JobList:
         """The run's jobs; with `steps`, each in detail; with `job`, only that one."""
         if query.job is not None:
-            run = self.one(query, caller, is_disconnected)
+            run = self.one(query, caller, is_disconnected, with_ranges=query.steps)
             return JobList(run, {run.detail.index: run.detail}, run.detail.index)
         if query.attempt is not None:
             raise BadRequest("attempt needs job: each job has attempts of its own")
@@ -48,12 +51,12 @@ class ReadJobs:
         with trace.timed("forgejo"):
             return JobList(run, self._details(run, (job.index for job in run.jobs)) if query.steps else {})
 
-    def one(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> Run:
-        """The run with one job in detail, and the number of log lines of its steps."""
+    def one(self, query: Query, caller: Caller, is_disconnected: IsDisconnected, with_ranges: bool = True) -> Run:
+        """The run with one job in detail; `with_ranges` also the place of its steps' lines in the log."""
         run = self._waiting.run(query, caller, is_disconnected)
         with trace.timed("forgejo"):
             run = self._finder.with_job(run, query.job or 0, query.attempt or NEWEST)
-            return replace(run, detail=replace(run.detail, step_lengths=self._step_lengths(run)))
+            return replace(run, detail=self._with_ranges(run)) if with_ranges else run
 
     def attempts(self, query: Query, caller: Caller) -> JobList:
         """The jobs with their attempts. Raises NotFound for a version that does not number them (before v13)."""
@@ -74,16 +77,12 @@ class ReadJobs:
             pages = pool.map(lambda job: self._web_ui.run(run.repo, run.number, job).detail, wanted)
             return {detail.index: detail for detail in pages}
 
-    def _step_lengths(self, run: Run) -> tuple[int, ...] | None:
-        """The number of log lines of each step. None if there is no log, or if it is too large to count."""
+    def _with_ranges(self, run: Run) -> JobDetail:
+        """The job's detail with the place of its steps' lines, unless there is no log, or it is too large."""
         if not run.detail.started:
-            return None
+            return run.detail
         try:
-            log = self._logs.open(run, "HEAD")
-            if log.body is not None:
-                log.body.close()
-            if int(log.headers.get("content-length", "0")) > MOST_COUNTED:
-                return None
-            return self._logs.step_lengths(run)
+            _, ranges = self._ranges.find(run, range(len(run.detail.steps)))
         except (NotFound, Gone, UpstreamUnexpected):
-            return None
+            return run.detail
+        return replace(run.detail, step_ranges=tuple(ranges))

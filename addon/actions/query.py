@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from addon.model import Repo
 
-# Values of `job` for several jobs at once. A job with such a name is addressed by its index.
-ALL, FAILED = "all", "failed"
+# Values of `job` for several jobs at once. A job with such a name is addressed by its index. Unsuccessful jobs are
+# those that failed or were cancelled: a runner may report a job that ran out of time as cancelled.
+ALL, FAILED, UNSUCCESSFUL = "all", "failed", "unsuccessful"
+SEVERAL = (ALL, FAILED, UNSUCCESSFUL)
 # The value of `attempt` for the newest one.
 NEWEST = 0
 # The value of `status` for runs that are done, with all of their jobs.
@@ -18,8 +20,8 @@ COMPLETED = "completed"
 class Parameters:
     """The parameters of a request. Those that were not given are None or have the default below.
 
-    `job` is an index from 0, a name, ALL or FAILED; `attempt` a number from 1 or NEWEST; `status` a name in Status or
-    COMPLETED; `wait` seconds; `step` a number from 1.
+    `job` is an index from 0, a name, or one of SEVERAL; `attempt` a number from 1 or NEWEST; `status` a name in Status
+    or COMPLETED; `wait` seconds; `step` a number from 1.
     """
 
     workflow_id: str | None = None

@@ -6,15 +6,15 @@ before and after.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from addon import trace
 from addon.actions.changes import NO_RIGHT, changed_run
-from addon.actions.finding.find_job import job_index
+from addon.actions.finding.find_job import job_index, listed, several_jobs
 from addon.actions.finding.run_finder import RunFinder
-from addon.actions.query import ALL, FAILED, Query
+from addon.actions.query import ALL, FAILED, SEVERAL, UNSUCCESSFUL, Query
 from addon.caller import Caller
 from addon.errors import ApiError, Conflict
 from addon.forgejo.artifacts import ArtifactPages, artifact_names
@@ -31,9 +31,9 @@ UNKNOWN = datetime.max.replace(tzinfo=UTC)
 class Rerun:
     """The result of a rerun, or what a dry run would do.
 
-    `job` is what was asked for: an index, FAILED, or None for all. `asked` are the jobs that Forgejo was asked to
-    rerun (`whole`: all of them); `attempts` are the new attempts by index, where Forgejo reports them; `refused` says
-    by index why Forgejo did not rerun some; `artifacts_deleted` are the artifacts that the rerun deletes.
+    `job` is what was asked for: an index, FAILED, UNSUCCESSFUL, or None for all. `asked` are the jobs that Forgejo was
+    asked to rerun (`whole`: all of them); `attempts` are the new attempts by index, where Forgejo reports them;
+    `refused` says by index why Forgejo did not rerun some; `artifacts_deleted` are the artifacts that it deletes.
     """
 
     job: int | str | None
@@ -45,6 +45,11 @@ class Rerun:
     attempts: Mapping[int, int] = field(default_factory=dict)
     refused: Mapping[int, str] = field(default_factory=dict)
     artifacts_deleted: tuple[Artifact, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[Job, ...]:
+        """The cancelled jobs that a rerun of the failed jobs does not include."""
+        return _cancelled(self.before) if self.job == FAILED else ()
 
 
 class RerunRun:
@@ -60,9 +65,11 @@ class RerunRun:
         accepts the rerun and does nothing.
         """
         run = self._finder.to_change(query, caller)
-        job = None if query.job in (None, ALL) else FAILED if query.job == FAILED else job_index(run, query.job)
+        job = query.job
+        if job is not None and job not in SEVERAL:
+            job = job_index(run, job)
         with trace.timed("forgejo"):
-            return self._rerun(run, job, query.keep_artifacts is not None, query.dry_run)
+            return self._rerun(run, None if job == ALL else job, query.keep_artifacts is not None, query.dry_run)
 
     def _rerun(self, run: Run, job: int | str | None, keep_artifacts: bool, dry_run: bool) -> Rerun:
         asked = _asked(run, job)
@@ -144,21 +151,20 @@ def _asked(run: Run, job: int | str | None) -> tuple[Job, ...]:
         return (found,)
     if not run.done:
         raise Conflict(f"run {run.number} is not done ({run.status}); it can be rerun when all its jobs are done")
-    if job != FAILED:
+    if job is None:
         return run.jobs
-    failed = tuple(each for each in run.jobs if each.status is Status.FAILURE)
+    failed = several_jobs(run, job)
     if not failed:
-        others = _listed(each for each in run.jobs if each.status is Status.CANCELLED)
-        hint = f"; cancelled: {others}: give job=N, or leave job out to rerun all" if others else ""
-        raise Conflict(f"no job of run {run.number} failed{hint}")
+        others = listed(_cancelled(run))
+        hint = f"; cancelled: {others}: give job={UNSUCCESSFUL}, or leave job out to rerun all" if others else ""
+        raise Conflict(f"no job of run {run.number} {'failed' if job == FAILED else 'failed or was cancelled'}{hint}")
     if len(failed) > MOST_FAILED and len(failed) < len(run.jobs):
         raise Conflict(f"{len(failed)} jobs failed, and at most {MOST_FAILED} are rerun at once: leave job out for all")
     return failed
 
 
-def _listed(jobs: Iterable[Job], limit: int = 20) -> str:
-    words = [f"{job.index} ({job.name})" for job in jobs]
-    return ", ".join(words[:limit] + ["…"] * (len(words) > limit))
+def _cancelled(run: Run) -> tuple[Job, ...]:
+    return tuple(job for job in run.jobs if job.status is Status.CANCELLED)
 
 
 def _has_changed(before: Run, after: Run, job: int | None) -> bool:

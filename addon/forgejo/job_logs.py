@@ -1,14 +1,16 @@
-"""A job's log as the administrator sees it, and how many of its lines belong to each step."""
+"""A job's log as the administrator sees it, and the lines that the run's page shows of each step."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
-from addon.errors import Gone, NotFound, UpstreamUnexpected
+from addon.errors import Gone, NotFound
 from addon.forgejo.admin.session import AdminSession
-from addon.forgejo.log_body import LogBody
+from addon.forgejo.log_body import LogBody, task_in
+from addon.forgejo.parsers.step_logs import StepLine, step_lines
 from addon.forgejo.transport import Response, StreamedResponse
 from addon.forgejo.web_routes import job_path, unexpected_status
 from addon.model import Run
@@ -20,11 +22,6 @@ NO_EXIST = b"resource does not exist"
 # Forgejo writes a job's name into a header unchanged.
 HEADER = re.compile(r"[^\x00-\x1f\x7f]+")
 LOG_HEADERS = ("content-length", "content-range", "accept-ranges", "content-disposition")
-# What precedes a step's lines in the view's JSON. A quote in a line is escaped, so no line can contain this.
-STEP_CURSOR = re.compile(rb'\{"step":\s*([0-9]+),\s*"cursor":\s*([0-9]+),')
-STEP_CURSOR_SIZE = 64
-# Forgejo names a log's file after the workflow, the job and the task (one attempt of the job).
-TASK = re.compile(r'filename="[^"]*-([0-9]+)\.log"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,36 +66,21 @@ class JobLogs:
             return None
         if log.body is not None:
             log.body.close()
-        found = TASK.search(log.headers.get("content-disposition", ""))
-        return int(found[1]) if found else None
+        task = task_in(log.headers)
+        return int(task) if task else None
 
-    def step_lengths(self, run: Run, known: Sequence[int] = ()) -> tuple[int, ...]:
-        """The number of log lines of each step so far, in order.
+    def step_lines(self, run: Run, wanted: Mapping[int, int]) -> Iterator[StepLine]:
+        """The lines of some steps as the run's page shows them, step by step.
 
-        Forgejo does not tell the numbers; it sends every line with a cursor, and only the cursors are kept. `known`
-        are earlier results: Forgejo does not send their lines again. Not for a log that has expired.
+        `wanted` are the steps' places, from 0, and how many lines to leave out. Forgejo reads the rest of the log from
+        each step's first wanted line on and keeps these lines in memory. Not for a log that has expired.
         """
-        cursors = list(known) + [0] * (len(run.detail.steps) - len(known))
-        wanted = [{"step": step, "cursor": count, "expanded": True} for step, count in enumerate(cursors)]
-        response = self._session.stream("POST", job_path(run), {}, {"logCursors": wanted}, "application/json")
+        cursors = [{"step": step, "cursor": count, "expanded": True} for step, count in wanted.items()]
+        response = self._session.stream("POST", job_path(run), {}, {"logCursors": cursors}, "application/json")
         if not isinstance(response, StreamedResponse):
             raise NotFound("no such run") if response.status == 404 else unexpected_status(response)
-        found = _step_cursors(response)
-        if sorted(found) != list(range(len(cursors))):
-            raise UpstreamUnexpected("Forgejo's view of a job does not show all of its steps")
-        return tuple(found[step] for step in range(len(cursors)))
-
-
-def _step_cursors(chunks: StreamedResponse) -> dict[int, int]:
-    """The cursor of each step, read from the view's JSON as it arrives."""
-    found: dict[int, int] = {}
-    rest = b""
-    for chunk in chunks:
-        text = rest + chunk
-        for match in STEP_CURSOR.finditer(text):
-            found[int(match[1])] = int(match[2])
-        rest = text[-STEP_CURSOR_SIZE:]
-    return found
+        with closing(response):
+            yield from step_lines(response, wanted)
 
 
 def _no_log(run: Run, response: Response) -> Exception:

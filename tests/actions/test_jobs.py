@@ -39,7 +39,8 @@ def test_a_steps_lines_are_those_of_the_log(target: Target, demo: Sample) -> Non
     world = target.world
     run = world.run(demo.repo, jobs=[JobSpec("job", steps=["quiet", "loud", "last"])])
     world.play(run.jobs[0], "success", [["setup"], [], ["one", "two", "three"], ["end"], ["bye", "bye"]])
-    (job,) = ask(target, demo, f"{run.index}/jobs", job=0).json()["jobs"]
+    (job,) = ask(target, demo, f"{run.index}/jobs", job=0, steps="true").json()["jobs"]
+    assert ask(target, demo, f"{run.index}/jobs", job=0).json()["jobs"][0]["steps"][0]["log_lines"] is None
     log = ask(target, demo, f"{run.index}/logs").text.splitlines()
     found = {
         step["name"]: [

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from addon.actions.summary import MOST_ANNOTATIONS, MOST_JOBS, MOST_LINE, MOST_TEXT, WINDOW
+from addon.actions.explain import MOST_LINE, MOST_TEXT, WINDOW
+from addon.actions.summary import MOST_ANNOTATIONS, MOST_JOBS
 from addon.api.composition import build, connect
 from addon.api.routes import parse
 from addon.caller import Caller
@@ -190,12 +191,48 @@ def test_a_log_too_large_to_be_told_by_step(target: Target, demo: Sample) -> Non
 
 
 def test_a_step_before_the_end_that_is_read(target: Target, demo: Sample) -> None:
-    """Its lines lie further back than is read: said, not guessed."""
-    lines = [*LINES[:4], ["x" * 60_000] * 40]
-    (failed,) = summary(target, demo, failed_run(target, demo, lines), "?lines=5").json()["failed_jobs"]
-    assert "not among" in failed["problem"]
-    assert failed["failed_steps"][0]["lines"] is None and failed["failed_steps"][0]["lines_total"] == 42
-    assert len(failed["last_lines"]) == 5 and len(failed["last_lines"][0]) == MOST_LINE + 1
+    """Annotations are looked for in the log's end only. A step's lines are had wherever they are."""
+    world = target.world
+    job = world.run(demo.repo, jobs=[JobSpec("job", steps=["fails", "always", "skipped"])]).jobs[0]
+    world.pick(job)
+    world.step(job, 0, "running")
+    for text in ("::error::far away", "it broke"):
+        world.log(job, text)
+    world.step(job, 0, "failure")
+    world.step(job, 1, "running")
+    for _ in range(40):
+        world.log(job, "x" * 60_000)
+    world.step(job, 1, "success")
+    world.finish(job, "failure")  # "Complete job" has no lines then
+    told = summary(target, demo, job.run, "?lines=5").json()
+    (failed,) = told["failed_jobs"]
+    assert failed["failed_steps"][0]["lines"] == ["::error::far away", "it broke"]
+    assert (failed["failed_steps"][0]["lines_total"], failed["problem"], failed["last_lines"]) == (2, None, None)
+    assert told["annotations"] == []
+
+
+def test_a_cancelled_job_is_explained_if_a_step_failed(target: Target, demo: Sample) -> None:
+    """A runner reports a job that ran out of time as cancelled if a later step was still to run."""
+    world = target.world
+    run = world.run(demo.repo, jobs=[JobSpec("slow", steps=["hangs", "always"]), JobSpec("stopped"), JobSpec("fails")])
+    slow, stopped, fails = run.jobs
+    for job in run.jobs:
+        world.pick(job)
+    world.step(slow, 0, "running")
+    world.log(slow, "deadline exceeded")
+    world.step(slow, 0, "failure")
+    world.step(slow, 1, "running")
+    world.finish(slow, "cancelled")
+    world.step(stopped, 0, "running")
+    world.finish(stopped, "cancelled")
+    world.play(fails, "failure", [[], ["broken"]])
+    told = summary(target, demo, run).json()
+    assert [(each["name"], each["status"]) for each in told["failed_jobs"]] == [
+        ("fails", "failure"),
+        ("slow", "cancelled"),
+    ]
+    assert told["failed_jobs"][1]["failed_steps"][0]["lines"] == ["deadline exceeded"]
+    assert told["next"]["rerun_failed_url"].endswith("/rerun?job=unsuccessful")
 
 
 def test_a_step_in_the_end_that_is_read(target: Target, demo: Sample) -> None:

@@ -14,7 +14,20 @@ from tests.double.serving import AbortError, WsgiApp
 # Some ten kilobytes, as a server's page of an internal error has.
 PANIC = b"<!DOCTYPE html>\n<html><head><title>Internal server error</title></head><body>" + b"<p>panic</p>\n" * 800
 HTML = b"<!DOCTYPE html><html><body><h1>Something else</h1><p>Not the page you asked for.</p></body></html>"
-KINDS = ("status", "html", "json", "drop", "truncate", "cut", "delay", "redirect", "endless", "call", "instead", "panic")
+KINDS = (
+    "status",
+    "html",
+    "json",
+    "drop",
+    "truncate",
+    "cut",
+    "delay",
+    "redirect",
+    "endless",
+    "call",
+    "instead",
+    "panic",
+)
 
 
 @dataclass(eq=False)

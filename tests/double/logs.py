@@ -17,6 +17,11 @@ def stamp(ticks: int) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:07d}Z"
 
 
+def seconds(ticks: int) -> float:
+    """The time in the view's JSON, with just the rounding of Forgejo's division."""
+    return float(ticks * (1_000_000_000 // TICKS)) / 1e9
+
+
 class Log(Protocol):
     """The bytes of a log and its rows."""
 
@@ -60,7 +65,7 @@ class RowLog:
         content = text.replace("\n", "\\n").encode()[:MAX_ROW]
         self._offsets.append(len(self._data))
         self._data += stamp(ticks).encode() + b" " + content + b"\n"
-        self._rows.append((ticks / TICKS, content.decode(errors="replace")))
+        self._rows.append((seconds(ticks), content.decode(errors="replace")))
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
         yield bytes(self._data[start:stop])
@@ -107,7 +112,7 @@ class BigLog:
 
     def row(self, index: int) -> tuple[float, str]:
         text = self._bytes_of(index)[:-1].decode()
-        return (self._start + index * TICKS // 1000) / TICKS, text.partition(" ")[2]
+        return seconds(self._start + index * TICKS // 1000), text.partition(" ")[2]
 
     def offset(self, index: int) -> int:
         return index * BIG_ROW if index < self.rows else self._size

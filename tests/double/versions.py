@@ -46,7 +46,7 @@ class Version:
 
     @property
     def first_step_may_be_skipped(self) -> bool:
-        """"Set up job" ends at the first step that runs, not at the first step of all."""
+        """ "Set up job" ends at the first step that runs, not at the first step of all."""
         return self.number >= 9
 
     @property

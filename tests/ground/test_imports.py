@@ -35,6 +35,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "requests": ("addon.forgejo.transport",),
     "urllib3": ("addon.forgejo.transport",),
     "parsel": ("addon.forgejo.parsers",),
+    "ijson": ("addon.forgejo.parsers",),
     "flask": ("addon.api",),
     "werkzeug": ("addon.api.app",),
     "waitress": ("addon.api.server",),

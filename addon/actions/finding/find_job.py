@@ -1,11 +1,18 @@
-"""Finds a job of a run by index or exact name."""
+"""Finds jobs of a run: one by index or exact name, or several by their state."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from addon.actions.query import FAILED, UNSUCCESSFUL
 from addon.errors import BadRequest, NotFound
-from addon.model import Job, Run
+from addon.model import Job, Run, Status
+
+# The states of the jobs that a word means; ALL means every state.
+STATES: Mapping[str, frozenset[Status]] = {
+    FAILED: frozenset({Status.FAILURE}),
+    UNSUCCESSFUL: frozenset({Status.FAILURE, Status.CANCELLED}),
+}
 
 
 def job_index(run: Run, job: int | str) -> int:
@@ -20,6 +27,18 @@ def job_index(run: Run, job: int | str) -> int:
     if len(found) > 1:
         raise BadRequest(f"several jobs are named {job!r}; give one of these indexes: {', '.join(map(str, found))}")
     return found[0]
+
+
+def several_jobs(run: Run, which: str) -> tuple[Job, ...]:
+    """The jobs that ALL, FAILED or UNSUCCESSFUL means."""
+    states = STATES.get(which)
+    return tuple(job for job in run.jobs if states is None or job.status in states)
+
+
+def listed(jobs: Iterable[Job], limit: int = 20) -> str:
+    """The jobs for a message, as `0 (build), 2 (test)`."""
+    words = [f"{job.index} ({job.name})" for job in jobs]
+    return ", ".join(words[:limit] + ["…"] * (len(words) > limit))
 
 
 def _names(jobs: Iterable[Job], limit: int = 20) -> str:

@@ -1,24 +1,29 @@
 """The state of a job whose log is followed, and the newest part of its log. One poller reads it for all followers.
 
-A poll costs Forgejo two short requests, however many clients follow. It reads the state first and the log second, so
-the log of a job that is seen done is read after its end. A job is over when one more poll has brought no line.
+A poll costs Forgejo two short requests, however many clients follow, and one more for the lines of a step. It reads the
+state first and the log second, so the log of a job that is seen done is read after its end. A job is over when one more
+poll has brought no line. A cancelled job's last lines may come seconds later: the runner has to learn of the cancel.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from addon.actions.following.step_feed import StepFeed, StepFeeds
+from addon.actions.logs.completeness import end_is_settled
 from addon.actions.logs.reader import LogPart, LogReader
 from addon.errors import Gone, NotFound
-from addon.forgejo.job_logs import JobLogs
 from addon.forgejo.web_ui import WebUi
 from addon.model import Run, Status, Step
 
-# How many bytes a poll reads at most, and how many of them are kept for followers that are up to date.
-MOST_READ, MOST_KEPT = 1 << 20, 256 * 1024
+# How many of the newest bytes are read in a poll, and kept for followers that are up to date.
+MOST_KEPT = 256 * 1024
 # More than the longest line that Forgejo stores.
 LONGEST_LINE = 128 * 1024
+# How many seconds a runner may need to learn that its job was cancelled, and to upload the job's last lines.
+LATE_LINES = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +31,8 @@ class Feed:
     """A job at an attempt. `started` says that a runner has taken it.
 
     `size` is the size of the log up to the end of a line, None before there is a log; `kept` are its last bytes.
-    `lengths` are the number of lines of each step, if they are counted. `quiet` says that the job is done and the
-    last poll brought nothing. `over` says why nothing more will come: `done`, `rerun`, `expired`, or None.
+    `step` is the followed step. `quiet_since` is when (on the monotonic clock) a poll of the job, which was done, first
+    brought nothing. `over` says why nothing more will come: `done`, `rerun`, `expired`, or None.
     """
 
     run: Run = field(compare=False)
@@ -37,8 +42,8 @@ class Feed:
     size: int | None = None
     kept: bytes = field(default=b"", repr=False)
     task: str = ""
-    lengths: tuple[int, ...] = ()
-    quiet: bool = False
+    step: StepFeed | None = None
+    quiet_since: float | None = None
     over: str | None = None
 
     @property
@@ -50,23 +55,24 @@ class Feed:
 class Feeds:
     """Makes the poll functions of feeds."""
 
-    def __init__(self, web_ui: WebUi, logs: JobLogs, reader: LogReader) -> None:
+    def __init__(self, web_ui: WebUi, reader: LogReader, steps: StepFeeds) -> None:
         self._web_ui = web_ui
-        self._logs = logs
         self._reader = reader
+        self._steps = steps
 
-    def poll(self, first: Run, by_step: bool) -> Callable[[Feed | None], Feed]:
-        """A function that polls the job and attempt that `first` shows; with `by_step` it counts lines by step."""
+    def poll(self, first: Run, step: int | None = None) -> Callable[[Feed | None], Feed]:
+        """A function that polls the job and attempt that `first` shows, and the lines of the step of that number."""
 
         def poll(before: Feed | None) -> Feed:
             if before is not None and before.over:
                 return before
-            feed = self._state(before or Feed(first, _status(first)), fresh=before is None)
+            start = Feed(first, first.detail_status, step=None if step is None else StepFeed(step - 1))
+            feed = self._state(before or start, fresh=before is None)
             if not feed.started or feed.over:
                 return feed
             grown = self._log(feed)
-            if by_step and not grown.over:
-                grown = replace(grown, lengths=self._lengths(grown, feed))
+            if grown.step is not None and grown.size is not None and grown.run.detail.started and not grown.over:
+                grown = replace(grown, step=self._steps.grown(grown.run, grown.step, grown.size))
             return grown
 
         return poll
@@ -78,7 +84,7 @@ class Feeds:
             run = self._web_ui.refreshed(feed.run)
         else:  # the attempt's number is known once a runner has taken it
             run = self._web_ui.run(feed.run.repo, feed.run.number, feed.run.detail.index)
-        detail, status = run.detail, _status(run)
+        detail, status = run.detail, run.detail_status
         started = feed.started or detail.started
         if detail.attempts is None and feed.started and not detail.started:
             return replace(feed, run=run, over="rerun")  # before v13 the log of an earlier attempt can't be read
@@ -90,41 +96,44 @@ class Feeds:
     def _log(self, feed: Feed) -> Feed:
         """The feed with the log's new part."""
         try:
-            if feed.size is None:
-                part = self._reader.end(feed.run, LONGEST_LINE)
-            else:  # with one byte that is there already, so that the response names the task even if nothing is new
-                part = self._reader.part(feed.run, max(feed.size - 1, 0), feed.size + MOST_READ)
+            part = self._newest(feed)
         except Gone:
             return replace(feed, over="expired")
         except NotFound:  # no line yet, or hidden while a rerun waits, or there will never be one
-            return replace(feed, quiet=feed.status.done, over="done" if feed.status.done and feed.quiet else None)
+            return _quieter(feed, feed)
         if part.size < (feed.size or 0) or (feed.task and part.task and part.task != feed.task):
             return replace(feed, over="rerun")
-        return self._grown(feed, part)
+        return _grown(feed, part)
 
-    def _grown(self, feed: Feed, part: LogPart) -> Feed:
-        known = part.start if feed.size is None else feed.size
-        data = part.data[known - part.start :]
-        at_end = feed.status.done and known + len(data) == part.size
-        if not at_end and len(data) < MOST_READ:  # a line that is still being written waits for its end
-            data = data[: data.rfind(b"\n") + 1]
-        size, kept = known + len(data), feed.kept + data
-        quiet = feed.status.done and feed.size == size
-        over = None
-        if quiet and feed.quiet:
-            over = "rerun" if _is_superseded(feed.run) else "done"
-        return replace(feed, size=size, kept=kept[-MOST_KEPT:], task=feed.task or part.task, quiet=quiet, over=over)
-
-    def _lengths(self, feed: Feed, before: Feed) -> tuple[int, ...]:
-        if not feed.run.detail.started or feed.size is None:
-            return before.lengths
-        return self._logs.step_lengths(feed.run, before.lengths)
+    def _newest(self, feed: Feed) -> LogPart:
+        """The log's new part, or only the end of it if it is long: who is behind reads what is between."""
+        if feed.size is not None:  # with one byte that is there already, so that the response names the task
+            part = self._reader.part(feed.run, max(feed.size - 1, 0), feed.size + MOST_KEPT)
+            if part.start + len(part.data) >= part.size:
+                return part
+        return self._reader.end(feed.run, LONGEST_LINE)
 
 
-def _status(run: Run) -> Status:
-    """The attempt's state. The job's own state is that of its newest attempt."""
-    found = [each.status for each in run.detail.attempts or () if each.number == run.detail.attempt]
-    return found[0] if found else run.jobs[run.detail.index].status
+def _grown(feed: Feed, part: LogPart) -> Feed:
+    known = max(part.start, feed.size or 0)
+    kept = feed.kept if known == feed.size else b""
+    data = part.data[known - part.start :]
+    if not (feed.status.done and known + len(data) == part.size):  # a line that is being written waits for its end
+        data = data[: data.rfind(b"\n") + 1]
+    kept = (kept + data)[-MOST_KEPT:]
+    return _quieter(replace(feed, size=known + len(data), kept=kept, task=feed.task or part.task), feed)
+
+
+def _quieter(feed: Feed, before: Feed) -> Feed:
+    """The feed, which is over if a job that is done has brought nothing for long enough."""
+    if not feed.status.done or feed.size != before.size:
+        return replace(feed, quiet_since=None)
+    if feed.quiet_since is None:
+        return replace(feed, quiet_since=time.monotonic())
+    late = 0.0 if end_is_settled(feed.run) else LATE_LINES
+    if time.monotonic() - feed.quiet_since < late:
+        return feed
+    return replace(feed, over="rerun" if _is_superseded(feed.run) else "done")
 
 
 def _is_superseded(run: Run) -> bool:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.following import streams
-from addon.actions.following.events import Cursor, Event
+from addon.actions.following.events import Cursor
 from addon.actions.following.feed import Feed, Feeds
 from addon.actions.following.follower import FinishedLog, Follower
 from addon.actions.following.guard import Guard
-from addon.actions.logs.reader import LogOptions, LogReader
+from addon.actions.following.step_feed import StepFeeds
+from addon.actions.following.streams import JobEvent
+from addon.actions.logs.options import LogOptions
+from addon.actions.logs.reader import LogReader
+from addon.actions.logs.wanted_lines import WantedLines
 from addon.actions.polling import Pollers
-from addon.actions.query import ALL, FAILED, NEWEST, Query
+from addon.actions.query import ALL, FAILED, NEWEST, SEVERAL, UNSUCCESSFUL, Query
 from addon.caller import Caller
 from addon.errors import BadRequest, Gone, NotFound
 from addon.forgejo.access import Access
 from addon.forgejo.job_logs import JobLogs, not_started
 from addon.forgejo.web_ui import WebUi
 from addon.limits import SharedLimiter
-from addon.model import Job, Run, Status
+from addon.model import Job, Run
 
 # The shortest and longest pause between two polls, in seconds: a line arrives within a second.
 LOG_PAUSES = 0.3, 0.8
@@ -38,7 +42,7 @@ class FollowLimits:
 
 @dataclass(slots=True)
 class Following:
-    """A stream of events, each with its job's index, and the state of the run so far.
+    """A stream of events, each with its job's index (None for the run), and the state of the run so far.
 
     `several` says that it is about several jobs. `cursors` are the positions at which a resumed stream begins, by
     job. It holds a follower's slot until `close` is called.
@@ -48,11 +52,7 @@ class Following:
     several: bool
     cursors: Mapping[int, Cursor]
     close: Callable[[], None]
-    events: Iterator[tuple[int, Event]] = field(default_factory=lambda: iter(()))
-    status: Status = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.status = self.run.status if self.several else self.run.jobs[self.run.detail.index].status
+    events: Iterator[JobEvent] = field(default_factory=lambda: iter(()))
 
     def job(self, index: int) -> Job:
         """A job as it was last seen."""
@@ -65,8 +65,8 @@ class FollowLogs:
     def __init__(self, finder: RunFinder, access: Access, web_ui: WebUi, logs: JobLogs, limits: FollowLimits) -> None:
         self.stopping = False
         self._finder, self._access, self._web_ui = finder, access, web_ui
-        self._reader = LogReader(logs)
-        self._feeds = Feeds(web_ui, logs, self._reader)
+        self._reader, self._lines = LogReader(logs), WantedLines(logs)
+        self._feeds = Feeds(web_ui, self._reader, StepFeeds(logs, self._reader))
         self._jobs = Pollers[Feed]("job log poller", *LOG_PAUSES)
         self._runs = Pollers[Run]("followed run poller", *RUN_PAUSES)
         self._limiter = SharedLimiter("followers", limits.followers)
@@ -77,15 +77,21 @@ class FollowLogs:
     ) -> Following:
         """Starts to follow. `cursors` are the positions of a stream that is resumed, by job."""
         options = LogOptions.of(query)
-        several = query.job in (ALL, FAILED)
-        if options.failed and query.job != FAILED:
-            raise BadRequest("failed_steps goes with follow only for job=failed: which step fails isn't known before")
+        several = query.job in SEVERAL
+        if options.failed and query.job not in (FAILED, UNSUCCESSFUL):
+            raise BadRequest(
+                f"failed_steps goes with follow only for job={FAILED} or job={UNSUCCESSFUL}: "
+                "which step fails isn't known before"
+            )
         run = self._run(query, caller, cursors, several)
         guard = Guard(
             lambda: self._access.read(caller, run.repo), is_disconnected, lambda: self.stopping, self._recheck
         )
-        following = Following(run, several, cursors, self._limiter.acquire().release)
-        following.events = (self._several if several else self._one)(following, query, options, guard)
+        with ExitStack() as stack:
+            stack.enter_context(self._limiter.acquire())
+            following = Following(run, several, cursors, lambda: None)
+            following.events = (self._several if several else self._one)(following, query, options, guard, stack)
+            following.close = stack.pop_all().close
         return following
 
     def _run(self, query: Query, caller: Caller, cursors: Mapping[int, Cursor], several: bool) -> Run:
@@ -100,18 +106,17 @@ class FollowLogs:
         return run
 
     def _one(
-        self, following: Following, query: Query, options: LogOptions, guard: Guard
-    ) -> Iterator[tuple[int, Event]]:
-        index = following.run.detail.index
-        with self._follower(following.run, options, following.cursors.get(index)) as follower:
-            for event in streams.one(follower, guard):
-                following.status = follower.status
-                yield index, event
+        self, following: Following, query: Query, options: LogOptions, guard: Guard, stack: ExitStack
+    ) -> Iterator[JobEvent]:
+        """The events of one job. What fails before the first one is raised now."""
+        run = following.run
+        cursor = following.cursors.get(run.detail.index)
+        return streams.one(run.detail.index, stack.enter_context(self._follower(run, options, cursor)), guard)
 
     def _several(
-        self, following: Following, query: Query, options: LogOptions, guard: Guard
-    ) -> Iterator[tuple[int, Event]]:
-        first = following.run
+        self, following: Following, query: Query, options: LogOptions, guard: Guard, stack: ExitStack
+    ) -> Iterator[JobEvent]:
+        first, which = following.run, str(query.job)
 
         def poll(before: Run | None) -> Run:
             return first if before is None else self._web_ui.refreshed(before)
@@ -119,25 +124,27 @@ class FollowLogs:
         @contextmanager
         def open_job(index: int) -> Iterator[Follower | FinishedLog]:
             run = self._web_ui.run(first.repo, first.number, index)
-            if query.job == FAILED:
-                yield FinishedLog(self._reader.read(run, options), run.jobs[index].status)
+            if which != ALL:
+                yield FinishedLog(self._lines.read(run, options), run.jobs[index].status)
                 return
             with self._follower(run, options, following.cursors.get(index)) as follower:
                 yield follower
 
-        with self._runs.subscribe(_key(first), poll) as subscription:
-            for index, event in streams.several(subscription, query.job == FAILED, open_job, guard):
+        subscription = stack.enter_context(self._runs.subscribe(_key(first), poll))
+
+        def events() -> Iterator[JobEvent]:
+            for event in streams.several(subscription, which, open_job, guard):
                 following.run = subscription.wait(0, 0).value or first
-                following.status = following.run.status
-                yield index, event
+                yield event
+
+        return events()
 
     @contextmanager
     def _follower(self, run: Run, options: LogOptions, cursor: Cursor | None) -> Iterator[Follower]:
         if cursor is None:
             cursor = self._start(run, options)
-        by_step = options.step is not None
-        key = (*_key(run), *self._identity(run), by_step)
-        with self._jobs.subscribe(key, self._feeds.poll(run, by_step)) as subscription:
+        key = (*_key(run), *self._identity(run), options.step)
+        with self._jobs.subscribe(key, self._feeds.poll(run, options.step)) as subscription:
             yield Follower(self._reader, subscription, options, cursor)
 
     def _start(self, run: Run, options: LogOptions) -> Cursor:

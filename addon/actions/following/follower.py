@@ -12,9 +12,10 @@ from dataclasses import replace
 from addon.actions.following.events import Cursor, End, Event, Heartbeat, Lines, Note, StatusChanged, StepChanged
 from addon.actions.following.feed import Feed
 from addon.actions.following.guard import Guard
+from addon.actions.following.step_feed import StepFeed
 from addon.actions.logs import lines
-from addon.actions.logs.lines import Range
-from addon.actions.logs.reader import LogOptions, LogReader
+from addon.actions.logs.options import LogOptions
+from addon.actions.logs.reader import LogReader
 from addon.actions.polling import Subscription
 from addon.errors import ApiError, Gone, InternalError, NotFound
 from addon.model import Status
@@ -35,7 +36,7 @@ class Follower:
         self._behind = False
         self._status = Status.UNKNOWN
         self._steps: dict[int, Status] = {}
-        self._first_line: int | None = None
+        self._skip_before: int | None = None
 
     @property
     def status(self) -> Status:
@@ -80,9 +81,8 @@ class Follower:
         self.over = True
 
     def _idle(self, feed: Feed) -> Iterator[Event]:
-        """Nothing is new. A followed step that is done then gets no more lines."""
-        step = self._options.step
-        if step is not None and len(feed.steps) >= step and feed.steps[step - 1][2].done:
+        """Nothing is new. A followed step that is over gets no more lines."""
+        if feed.step is not None and feed.step.over:
             yield self._ended("step")
         yield Heartbeat()
 
@@ -110,47 +110,36 @@ class Follower:
 
     def _wanted(self, feed: Feed) -> Iterator[Lines]:
         if self._options.step is None:
-            yield from self._until(feed, None)
-        elif (chosen := self._step_lines(feed, self._options.step)) is not None:
-            for found in self._until(feed, chosen.first + chosen.count):
-                skipped = min(max(chosen.first - (found.start.line or 0), 0), found.data.count(b"\n"))
-                begin = lines.nth_line(found.data, skipped)
-                if begin < len(found.data):
-                    yield Lines(found.data[begin:], found.start.advanced(found.data[:begin]))
+            yield from self._until(feed, feed.size or 0)
+        elif feed.step is not None and feed.step.stop is not None:
+            self._to_step(feed.step)
+            yield from self._until(feed, feed.step.stop)
 
-    def _step_lines(self, feed: Feed, step: int) -> Range | None:
-        """The step's lines so far; None before the step has started, because its position is unknown then."""
-        if len(feed.lengths) < step or feed.steps[step - 1][2] in (Status.WAITING, Status.BLOCKED):
-            return None
-        found = Range(sum(feed.lengths[: step - 1]), feed.lengths[step - 1])
-        if self._first_line is None:
-            self._first_line = found.first if self._options.tail is None else found.last(self._options.tail).first
-        return Range(self._first_line, found.first + found.count - self._first_line)
+    def _to_step(self, step: StepFeed) -> None:
+        """Moves a cursor that is before the step to its first line. With `tail`, the lines before are left out."""
+        if self._skip_before is None:
+            tail = self._options.tail
+            self._skip_before = 0 if tail is None else step.line + max(step.count - tail, 0)
+        if self._cursor.byte < step.start:
+            self._cursor = replace(self._cursor, byte=step.start, line=step.line)
 
-    def _until(self, feed: Feed, stop: int | None) -> Iterator[Lines]:
-        """Lines from the cursor to the feed's end, or to before the line with the number `stop`."""
-        size = feed.size or 0
-        while self._cursor.byte < size and self._lines_to(stop) != 0:
-            before = self._cursor.byte
-            for block in self._blocks(feed, before, size):
-                left = self._lines_to(stop)
-                data = block if left is None or block.count(b"\n") <= left else block[: lines.nth_line(block, left)]
-                start = self._cursor
-                self._cursor = start.advanced(data)
-                if data:
-                    yield Lines(data, start)
-                if len(data) < len(block):
-                    return
-            if self._cursor.byte == before:
+    def _until(self, feed: Feed, stop: int) -> Iterator[Lines]:
+        """The lines from the cursor to a position at a line's end."""
+        while self._cursor.byte < stop:
+            before = self._cursor
+            for block in self._blocks(feed, before.byte, stop):
+                start, self._cursor = self._cursor, self._cursor.advanced(block)
+                left_out = min(max((self._skip_before or 0) - (start.line or 0), 0), block.count(b"\n"))
+                begin = lines.nth_line(block, left_out)
+                if begin < len(block):
+                    yield Lines(block[begin:], start.advanced(block[:begin]))
+            if self._cursor == before:
                 return
 
-    def _blocks(self, feed: Feed, start: int, size: int) -> Iterator[bytes]:
+    def _blocks(self, feed: Feed, start: int, stop: int) -> Iterator[bytes]:
         if start >= feed.kept_from:
-            return iter((feed.kept[start - feed.kept_from :],))
-        return self._reader.stream(feed.run, start, size)
-
-    def _lines_to(self, stop: int | None) -> int | None:
-        return None if stop is None else max(stop - (self._cursor.line or 0), 0)
+            return iter((feed.kept[start - feed.kept_from : stop - feed.kept_from],))
+        return self._reader.stream(feed.run, start, stop)
 
     def _ended(self, reason: str, text: str = "") -> End:
         self.over = True
@@ -176,6 +165,5 @@ class FinishedLog:
                     yield End("access", self._status, refusal)
                     return
                 yield Lines(block, Cursor(line=None))
-            yield End("done", self._status)
         except (NotFound, Gone) as error:
             yield End("missing", self._status, error.message)

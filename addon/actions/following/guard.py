@@ -21,10 +21,10 @@ class Guard:
         is_stopping: Callable[[], bool],
         recheck: float,
     ) -> None:
-        """`check_access` is called every `recheck` seconds and raises a refusal."""
+        """`check_access` is called every `recheck` seconds and raises a refusal, which is kept as `refused`."""
         self.is_disconnected = is_disconnected
         self.is_stopping = is_stopping
-        self.refused = False
+        self.refused = ""
         self._check_access = check_access
         self._recheck = recheck
         self._checked_at = time.monotonic()
@@ -37,7 +37,7 @@ class Guard:
         try:
             self._check_access()
         except (Unauthorized, Forbidden, NotFound) as error:
-            self.refused = True
+            self.refused = error.message
             return error.message
         self._checked_at = time.monotonic()
         return None

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 
-from addon.actions.following.events import End, Event, Heartbeat, Note
+from addon.actions.finding.find_job import several_jobs
+from addon.actions.following.events import End, Event, Heartbeat, Note, StatusChanged
 from addon.actions.following.follower import FinishedLog, Follower
 from addon.actions.following.guard import Guard
-from addon.actions.logs.read_logs import chosen_jobs
-from addon.actions.polling import Snapshot, Subscription
+from addon.actions.polling import Subscription
 from addon.errors import ApiError, InternalError, NotFound
 from addon.model import Run, Status
 
@@ -19,70 +19,111 @@ WAIT_ONE, WAIT_SEVERAL = 1.0, 0.25
 # How many jobs of a run are followed at once.
 MOST_AT_ONCE = 16
 
+# An event, and the index of its job; None for the run.
+JobEvent = tuple[int | None, Event]
+OpenJob = Callable[[int], AbstractContextManager[Follower | FinishedLog]]
 
-def one(follower: Follower, guard: Guard) -> Iterator[Event]:
+
+def one(index: int, follower: Follower, guard: Guard) -> Iterator[JobEvent]:
     """All events of one job."""
     while not follower.over:
-        yield from follower.next_events(guard, WAIT_ONE)
+        for event in follower.next_events(guard, WAIT_ONE):
+            yield index, event
 
 
-def several(
-    runs: Subscription[Run],
-    failed: bool,
-    open_job: Callable[[int], AbstractContextManager[Follower | FinishedLog]],
-    guard: Guard,
-) -> Iterator[tuple[int, Event]]:
-    """All events of all jobs that have started, as they come; or of the jobs that failed, after their end.
+def several(runs: Subscription[Run], which: str, open_job: OpenJob, guard: Guard) -> Iterator[JobEvent]:
+    """All events of all jobs, as they come; or of the failed jobs (FAILED, UNSUCCESSFUL), after each one's end.
 
-    Each event comes with its job's index. Jobs may be added to a run while it runs.
+    The last event is the run's end. Jobs may be added to a run while it runs.
     """
-    with ExitStack() as stack:
-        opened: dict[int, tuple[Follower | FinishedLog, ExitStack]] = {}
-        over: set[int] = set()
-        while not guard.is_disconnected() and not guard.is_stopping() and not guard.refused:
+    with _Jobs(open_job, guard) as jobs:
+        while not guard.is_disconnected():
             snapshot = runs.wait(0, WAIT_ONE)
             run = snapshot.value
-            yield from ((0, event) for event in _checked(snapshot, guard))
-            if guard.refused or isinstance(snapshot.error, NotFound):
+            try:
+                if guard.is_stopping():
+                    yield None, End("stopping", _status(run), "the proxy is being stopped")
+                    return
+                if snapshot.error is not None:
+                    raise snapshot.error
+                if (refusal := guard.refusal()) is not None:
+                    yield None, End("access", _status(run), refusal)
+                    return
+            except NotFound as error:
+                yield None, End("missing", _status(run), error.message)
                 return
-            chosen = [] if run is None else [index for index in chosen_jobs(run, failed) if _has_started(run, index)]
-            for index in [index for index in chosen if index not in over and index not in opened]:
-                if len(opened) < MOST_AT_ONCE:
-                    own = stack.enter_context(ExitStack())
-                    opened[index] = own.enter_context(open_job(index)), own
-            quiet = True
-            for index, (follower, own) in sorted(opened.items()):
-                for event in follower.next_events(guard, 0):
-                    quiet = quiet and isinstance(event, Heartbeat)
-                    yield index, event
-                if follower.over:
-                    own.close()
-                    del opened[index]
-                    over.add(index)
-            if run is not None and run.done and over.issuperset(chosen):
+            except InternalError:
+                raise
+            except ApiError as error:
+                if guard.has_just_failed(error):
+                    yield None, Note(f"{error.message}; waiting for it")
+            if run is not None:
+                chosen = [job.index for job in several_jobs(run, which)]
+                yield from jobs.update(run, chosen)
+            yield from jobs.events()
+            if guard.refused:
+                yield None, End("access", _status(run), guard.refused)
                 return
-            if quiet:
-                yield 0, Heartbeat()
+            if run is not None and snapshot.error is None and run.done and jobs.over.issuperset(chosen):
+                yield None, End("done", run.status)
+                return
+            if jobs.quiet:
+                yield None, Heartbeat()
                 time.sleep(WAIT_SEVERAL)
 
 
-def _checked(snapshot: Snapshot[Run], guard: Guard) -> Iterator[Event]:
-    """The end of a run's stream, or the note that it waits, also while none of its jobs has a line."""
-    status = snapshot.value.status if snapshot.value else Status.UNKNOWN
-    try:
-        if snapshot.error is not None:
-            raise snapshot.error
-        if (refusal := guard.refusal()) is not None:
-            yield End("access", status, refusal)
-    except NotFound as error:
-        yield End("missing", status, error.message)
-    except InternalError:
-        raise
-    except ApiError as error:
-        if guard.has_just_failed(error):
-            yield Note(f"{error.message}; waiting for it")
+class _Jobs:
+    """The jobs of a run that are followed. `over` are the indexes of those that will bring nothing more."""
+
+    def __init__(self, open_job: OpenJob, guard: Guard) -> None:
+        self.over: set[int] = set()
+        self.quiet = True
+        self._open_job, self._guard = open_job, guard
+        self._opened: dict[int, tuple[Follower | FinishedLog, ExitStack]] = {}
+        self._waiting: dict[int, Status] = {}
+
+    def __enter__(self) -> _Jobs:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for _, own in self._opened.values():
+            own.close()
+
+    def update(self, run: Run, chosen: list[int]) -> Iterator[JobEvent]:
+        """Opens jobs that have started. Jobs that wait are not read one by one: the run's page has their states."""
+        for index in chosen:
+            status = run.jobs[index].status
+            if index in self.over or index in self._opened:
+                continue
+            if status in (Status.WAITING, Status.BLOCKED):
+                if self._waiting.get(index) is not status:
+                    self._waiting[index] = status
+                    yield index, StatusChanged(status)
+            elif len(self._opened) < MOST_AT_ONCE:
+                yield from self._open(index)
+
+    def events(self) -> Iterator[JobEvent]:
+        """The new events of the opened jobs. `quiet` says afterwards whether there were none."""
+        self.quiet = True
+        for index, (follower, own) in sorted(self._opened.items()):
+            for event in follower.next_events(self._guard, 0):
+                self.quiet = self.quiet and isinstance(event, Heartbeat)
+                yield index, event
+            if follower.over:
+                own.close()
+                del self._opened[index]
+                self.over.add(index)
+
+    def _open(self, index: int) -> Iterator[JobEvent]:
+        own = ExitStack()
+        try:
+            self._opened[index] = own.enter_context(self._open_job(index)), own
+        except InternalError:
+            raise
+        except ApiError as error:  # it is opened again in the next round
+            if self._guard.has_just_failed(error):
+                yield index, Note(f"{error.message}; waiting for it")
 
 
-def _has_started(run: Run, index: int) -> bool:
-    """Whether a job can have lines. Jobs that wait are not read one by one."""
-    return run.jobs[index].status not in (Status.WAITING, Status.BLOCKED)
+def _status(run: Run | None) -> Status:
+    return run.status if run is not None else Status.UNKNOWN

@@ -7,27 +7,13 @@ size of the log is.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator
 
 # Forgejo cuts lines at 64 KiB. A line longer than this is passed on in pieces.
 MOST_CARRY = 1 << 20
 TIMESTAMP = re.compile(rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z ", re.MULTILINE)
 # Control sequences (colours, cursor), operating system commands (titles, links), and two-byte escapes.
 ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """`count` lines from the one of number `first`, counted from 0."""
-
-    first: int
-    count: int
-
-    def last(self, lines: int) -> Range:
-        """The last `lines` lines of it."""
-        kept = min(lines, self.count)
-        return Range(self.first + self.count - kept, kept)
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -42,25 +28,6 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
         carry = chunk[end:]
     if carry:
         yield carry
-
-
-def select(whole: Iterable[bytes], ranges: Sequence[Range]) -> Iterator[bytes]:
-    """The lines of the ranges, which are in order and don't overlap. Nothing behind the last range is read."""
-    left = [each for each in ranges if each.count]
-    number = 0  # of the block's first line
-    for block in whole:
-        if not left:
-            return
-        after = number + block.count(b"\n") + (not block.endswith(b"\n"))
-        while left and left[0].first < after:
-            start, stop = left[0].first, left[0].first + left[0].count
-            begin = nth_line(block, max(start - number, 0))
-            end = nth_line(block, stop - number) if stop < after else len(block)
-            yield block[begin:end]
-            if stop > after:
-                break
-            del left[0]
-        number = after
 
 
 def nth_line(block: bytes, number: int) -> int:

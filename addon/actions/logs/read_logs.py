@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from addon import trace
+from addon.actions.finding.find_job import STATES, several_jobs
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.logs.lines import first_block_read
-from addon.actions.logs.reader import LogOptions, LogReader
-from addon.actions.query import ALL, FAILED, Query
+from addon.actions.logs.options import LogOptions
+from addon.actions.logs.wanted_lines import WantedLines
+from addon.actions.query import SEVERAL, Query
 from addon.caller import Caller
 from addon.errors import ApiError, Gone, NotFound
 from addon.forgejo.job_logs import JobLogs, Log, not_started
@@ -24,7 +26,6 @@ class JobLog:
     """One of several jobs' logs. `missing` says why there is none; `attempt` is None before v13."""
 
     job: Job
-    job_count: int
     attempt: int | None
     blocks: Iterator[bytes]
     missing: str | None = None
@@ -35,7 +36,7 @@ class ReadLogs:
 
     def __init__(self, finder: RunFinder, web_ui: WebUi, logs: JobLogs) -> None:
         self._finder, self._web_ui, self._logs = finder, web_ui, logs
-        self._reader = LogReader(logs)
+        self._lines = WantedLines(logs)
 
     def whole(self, query: Query, caller: Caller, method: str, headers: Mapping[str, str]) -> tuple[Run, Log]:
         """One job's log, unchanged. The run shows job and attempt. `headers` may have Range."""
@@ -47,31 +48,29 @@ class ReadLogs:
         """Some lines of one job's log. The first block has been read."""
         run = self._finder.job_to_read(query, caller)
         with trace.timed("forgejo"):
-            return run, first_block_read(self._reader.read(_started(run), LogOptions.of(query)))
+            return run, first_block_read(self._lines.read(_started(run), LogOptions.of(query)))
 
     def several(self, query: Query, caller: Caller) -> tuple[Run, Iterator[JobLog]]:
         """The logs of all, the failed, or one of the run's jobs. Read each log before the next one."""
         options = LogOptions.of(query)
-        if query.job not in (ALL, FAILED):
+        if query.job not in SEVERAL:
             run = self._finder.job_to_read(query, caller)
             return run, iter((self._log_of(run, options),))
         run = self._finder.to_read(query, caller)
-        # The run shows which jobs failed in their newest attempt. Of an earlier one, only each job's own page tells.
-        failed_then = query.attempt if query.job == FAILED else None
-        chosen = chosen_jobs(run, query.job == FAILED and not failed_then)
-        return run, self._each(run, chosen, query.attempt, failed_then, options)
+        # The run shows how jobs ended in their newest attempt. Of an earlier one, only each job's own page tells.
+        chosen = run.jobs if query.attempt else several_jobs(run, str(query.job))
+        return run, self._each(run, chosen, query, options)
 
-    def _each(
-        self, run: Run, chosen: list[int], attempt: int | None, failed_then: int | None, options: LogOptions
-    ) -> Iterator[JobLog]:
-        """The logs, at an attempt. With `failed_then`, only of the jobs whose attempt of this number failed."""
+    def _each(self, run: Run, chosen: Sequence[Job], query: Query, options: LogOptions) -> Iterator[JobLog]:
+        """The logs, at the attempt of the query. Of an earlier attempt, only those that ended as the query says."""
+        states = STATES.get(str(query.job)) if query.attempt else None
         with trace.pool(SIDE_BY_SIDE) as pool:
-            pages = [pool.submit(self._web_ui.run, run.repo, run.number, index) for index in chosen]
+            pages = [pool.submit(self._web_ui.run, run.repo, run.number, job.index) for job in chosen]
             try:
                 for page in pages:
                     shown = page.result()
-                    if not failed_then or _failed_at(shown, failed_then):
-                        yield self._at_attempt(shown, attempt, options)
+                    if states is None or _state_at(shown, query.attempt or 0) in states:
+                        yield self._at_attempt(shown, query.attempt, options)
             finally:
                 for page in pages:
                     page.cancel()
@@ -89,26 +88,21 @@ class ReadLogs:
     def _log_of(self, run: Run, options: LogOptions) -> JobLog:
         """The log, or why there is none: among several logs that is no error."""
         try:
-            blocks = first_block_read(self._reader.read(_started(run), options))
+            blocks = first_block_read(self._lines.read(_started(run), options))
         except (NotFound, Gone) as error:
             return _missing(run, error)
-        return JobLog(run.jobs[run.detail.index], len(run.jobs), run.detail.attempt, blocks)
+        return JobLog(run.jobs[run.detail.index], run.detail.attempt, blocks)
 
 
-def chosen_jobs(run: Run, failed: bool) -> list[int]:
-    """The indexes of all jobs, or of the failed ones."""
-    return [job.index for job in run.jobs if not failed or job.status is Status.FAILURE]
-
-
-def _failed_at(run: Run, attempt: int) -> bool:
-    """Whether an attempt of the job that the run shows in detail failed. Before v13, it is the only one there is."""
+def _state_at(run: Run, attempt: int) -> Status | None:
+    """How an attempt of the shown job ended; None if there is none. Before v13, it is the only one there is."""
     if run.detail.attempts is None:
-        return run.jobs[run.detail.index].status is Status.FAILURE
-    return any(each.number == attempt and each.status is Status.FAILURE for each in run.detail.attempts)
+        return run.jobs[run.detail.index].status
+    return next((each.status for each in run.detail.attempts if each.number == attempt), None)
 
 
 def _missing(run: Run, error: ApiError) -> JobLog:
-    return JobLog(run.jobs[run.detail.index], len(run.jobs), run.detail.attempt, iter(()), error.message)
+    return JobLog(run.jobs[run.detail.index], run.detail.attempt, iter(()), error.message)
 
 
 def _started(run: Run) -> Run:

@@ -7,7 +7,8 @@ import logging
 from flask import Response
 
 from addon.actions.cancel import Cancel, CancelRun
-from addon.actions.query import Query
+from addon.actions.finding.find_job import listed
+from addon.actions.query import UNSUCCESSFUL, Query
 from addon.actions.rerun import Rerun, RerunRun
 from addon.api.links import Links
 from addon.api.responses import Json, as_json, links
@@ -58,8 +59,16 @@ def _rerun(done: Rerun, urls: Links) -> Json:
         "refused_jobs": [
             {**_job(done.after.jobs[index], done.before), "message": why} for index, why in done.refused.items()
         ],
+        "message": _left_out(done),
         "artifacts_deleted": [{"name": each.name, "size_in_bytes": each.size} for each in done.artifacts_deleted],
     }
+
+
+def _left_out(done: Rerun) -> str | None:
+    """What a rerun of the failed jobs does not include, and how to include it; None if there is no such job."""
+    if not done.left_out:
+        return None
+    return f"not rerun, since they were cancelled: {listed(done.left_out)}; job={UNSUCCESSFUL} includes them"
 
 
 def _cancel(done: Cancel, urls: Links) -> Json:

@@ -10,10 +10,9 @@ from typing import Any
 
 from addon.actions.following.events import Cursor, End, Event, Heartbeat, Lines, Note, StatusChanged, StepChanged
 from addon.actions.following.follow_logs import Following
-from addon.actions.logs.reader import LogOptions
-from addon.api.text.bundle import mark
+from addon.actions.logs.options import LogOptions
+from addon.api.text.bundle import mark, run_mark
 from addon.errors import BadRequest
-from addon.model import Status
 
 # Seconds without an event after which a comment keeps the connection open.
 SILENCE = 15.0
@@ -21,6 +20,7 @@ CURSOR = re.compile(r"([0-9]{1,6}):([0-9]{1,9})-([0-9]{0,18})-([0-9]{1,15})-([0-
 # With more jobs than this, events have no id: it would be longer than the line.
 MOST_IN_ID = 20
 ENDINGS = {
+    "step": "the step has ended",
     "rerun": "a rerun has started",
     "expired": "the log has expired: Forgejo has deleted it",
     "missing": "there is no log",
@@ -30,37 +30,42 @@ ENDINGS = {
 
 
 def as_text(following: Following, options: LogOptions) -> Generator[bytes, None, None]:
-    """Log lines, and messages on lines of their own. With several jobs, a line before each change names the job."""
+    """Log lines, and messages on lines of their own; the last one tells how the stream ended.
+
+    With several jobs, a line before each change names the job.
+    """
     shown: int | None = None
     for index, event in following.events:
-        job = following.job(index)
         if isinstance(event, Lines):
+            assert index is not None  # noqa: S101  # a run has no lines
             if following.several and shown != index:
-                yield (b"" if shown is None else b"\n") + mark(job, str(job.status), len(following.run.jobs))
+                yield mark(following.job(index), str(following.job(index).status))
             shown = index
             yield from options.applied((event.data,))
-        elif isinstance(event, Note):
-            yield mark(job, event.text)
-        elif isinstance(event, End) and (words := _ending(event)):
-            yield mark(job, words)
+        elif words := _words(event):
+            shown = None
+            yield run_mark(following.run, words) if index is None else mark(following.job(index), words)
         else:
             yield b""
 
 
 def as_event_stream(following: Following, options: LogOptions) -> Generator[bytes, None, None]:
-    """Events `line`, `step`, `status`, `note` and `end`, each with JSON as its data, of which `job` is the index.
+    """Events `line`, `step`, `status`, `note` and `end`, each with JSON as its data.
 
-    The id of a line has the positions behind it, for every job so far: a client that sends it back continues there.
+    In the data `job` is the job's index; null is the run. The id of a line has the positions behind it, for every job
+    so far: a client that sends it back continues there.
     """
     known = dict(following.cursors)
     sent_at = time.monotonic()
-    reason = "done"
+    end = End("stopping", following.run.status)
     for index, event in following.events:
         if isinstance(event, Lines):
+            assert index is not None  # noqa: S101  # a run has no lines
             data = b"".join(_line(index, line, known, options) for line in _with_cursors(event))
         elif isinstance(event, End):
-            reason = event.reason
-            data = _event("note", {"job": index, "text": words}) if (words := _ending(event)) else b""
+            end = event
+            words = _words(event) if event.reason in ENDINGS else ""
+            data = _event("note", {"job": index, "text": words}) if words else b""
         else:
             data = _other(index, event)
         if not data and time.monotonic() - sent_at > SILENCE:
@@ -68,7 +73,7 @@ def as_event_stream(following: Following, options: LogOptions) -> Generator[byte
         if data:
             sent_at = time.monotonic()
         yield data
-    yield _event("end", {"reason": reason, "status": following.status})
+    yield _event("end", {"reason": end.reason, "status": end.status})
 
 
 def resumed(header: str) -> dict[int, Cursor]:
@@ -83,11 +88,16 @@ def resumed(header: str) -> dict[int, Cursor]:
     return cursors
 
 
-def _ending(end: End) -> str:
-    """The text for an end. It is empty for a job that is done and was not cancelled."""
-    if end.reason in ENDINGS:
-        return f"{ENDINGS[end.reason]} ({end.text})" if end.text else ENDINGS[end.reason]
-    return "cancelled" if end.status is Status.CANCELLED else ""
+def _words(event: Event) -> str:
+    """The text of a note or an end: for an end the state, and the reason if there is one to tell."""
+    if isinstance(event, Note):
+        return event.text
+    if not isinstance(event, End):
+        return ""
+    if event.reason not in ENDINGS:
+        return str(event.status)
+    words = ENDINGS[event.reason]
+    return f"{words} ({event.text})" if event.text else words
 
 
 def _with_cursors(event: Lines) -> Iterator[tuple[bytes, Cursor]]:
@@ -118,7 +128,7 @@ def _id(known: Mapping[int, Cursor]) -> str:
     )
 
 
-def _other(index: int, event: Event) -> bytes:
+def _other(index: int | None, event: Event) -> bytes:
     if isinstance(event, StepChanged):
         return _event("step", {"job": index, "number": event.number, "name": event.name, "status": event.status})
     if isinstance(event, StatusChanged):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 from flask import Response
 
 from addon.actions.jobs import JobList, ReadJobs
@@ -11,7 +9,7 @@ from addon.actions.query import Query
 from addon.api.links import Links
 from addon.api.responses import Json, as_json, is_disconnected, links, timestamp
 from addon.caller import Caller
-from addon.model import Job, JobDetail, Run, Step
+from addon.model import Job, JobDetail, LineRange, Run, Step
 
 
 def jobs(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
@@ -115,13 +113,15 @@ def _job(run: Run, job: Job, detail: JobDetail | None, links: Links) -> Json:
 
 
 def _steps(detail: JobDetail) -> list[Json]:
-    """Steps with their lines of the job's log, counted from 1; null if there are none or they were not counted."""
-    lengths = detail.step_lengths or (0,) * len(detail.steps)
-    ends = itertools.accumulate(lengths)
+    """Steps with their lines of the job's log, counted from 1; null if there are none or their place is unknown."""
+    ranges = detail.step_ranges or (None,) * len(detail.steps)
     return [
-        {**step_json(step), "log_lines": {"first": end - length + 1, "last": end} if length else None}
-        for step, length, end in zip(detail.steps, lengths, ends, strict=True)
+        {**step_json(step), "log_lines": _log_lines(found)} for step, found in zip(detail.steps, ranges, strict=True)
     ]
+
+
+def _log_lines(found: LineRange | None) -> Json | None:
+    return {"first": found.first + 1, "last": found.first + found.count} if found and found.count else None
 
 
 def _page(job: Job, detail: JobDetail | None) -> str:

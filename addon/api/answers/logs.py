@@ -8,10 +8,11 @@ from dataclasses import replace
 from flask import Response, request
 
 from addon.actions.following.follow_logs import FollowLogs
+from addon.actions.logs.completeness import is_complete
 from addon.actions.logs.lines import first_block_read
+from addon.actions.logs.options import LogOptions
 from addon.actions.logs.read_logs import ReadLogs
-from addon.actions.logs.reader import LogOptions
-from addon.actions.query import ALL, FAILED, Query
+from addon.actions.query import ALL, FAILED, SEVERAL, UNSUCCESSFUL, Query
 from addon.api.answers import events
 from addon.api.responses import StreamingResponse, is_disconnected, range_header
 from addon.api.text import bundle
@@ -25,14 +26,14 @@ TEXT, ZIP, EVENTS = "text/plain", "application/zip", "text/event-stream"
 def logs(use_case: ReadLogs, following: FollowLogs, query: Query, caller: Caller) -> Response:
     """The logs that the parameters and the Accept header ask for."""
     if query.failed_steps and query.job is None:
-        query = replace(query, job=FAILED)
+        query = replace(query, job=UNSUCCESSFUL)
     if query.failed_steps and query.step is not None:
         raise BadRequest("step and failed_steps exclude each other")
     if query.follow:
         return _followed(following, query, caller)
     if _wants_zip(query):
         return _zip(use_case, query, caller)
-    if query.job in (ALL, FAILED):
+    if query.job in SEVERAL:
         run, found = use_case.several(query, caller)
         return _generated(run, bundle.as_text(found), _run_headers(run, query))
     if not LogOptions.of(query).whole:
@@ -79,11 +80,11 @@ def _followed(following: FollowLogs, query: Query, caller: Caller) -> Response:
     """A stream that lasts as long as the job. The response to HEAD has no body."""
     if query.format == "zip":
         raise BadRequest("a zip can't be followed; leave format or follow out")
-    if query.job in (ALL, FAILED) and query.attempt:
+    if query.job in SEVERAL and query.attempt:
         raise BadRequest("with follow, attempt goes with one job: of several jobs, the newest attempts are followed")
     as_events = request.accept_mimetypes.best_match((TEXT, EVENTS), TEXT) == EVENTS
     last = request.headers.get("Last-Event-ID", "")
-    cursors = events.resumed(last) if last and query.job != FAILED else {}
+    cursors = events.resumed(last) if last and query.job not in (FAILED, UNSUCCESSFUL) else {}
     found = following.follow(query, caller, cursors, is_disconnected())
     options = LogOptions.of(query)
     body = events.as_event_stream(found, options) if as_events else events.as_text(found, options)
@@ -109,4 +110,6 @@ def _run_headers(run: Run, query: Query) -> dict[str, str]:
 def _job_headers(run: Run) -> dict[str, str]:
     attempt = str(run.detail.attempt) if run.detail.attempt else "latest"
     job = str(run.detail.index)
-    return {"X-Actions-Run": str(run.number), "X-Actions-Job": job, "X-Actions-Attempt": attempt}
+    complete = is_complete(run)
+    known = {} if complete is None else {"X-Actions-Log-Complete": str(complete).lower()}
+    return {"X-Actions-Run": str(run.number), "X-Actions-Job": job, "X-Actions-Attempt": attempt, **known}

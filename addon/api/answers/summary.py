@@ -7,9 +7,10 @@ from dataclasses import asdict
 
 from flask import Response, request
 
+from addon.actions.explain import FailedJob, LocatedAnnotation
 from addon.actions.jobs import JobList
 from addon.actions.query import Query
-from addon.actions.summary import FailedJob, LocatedAnnotation, Summarize, Summary
+from addon.actions.summary import Summarize, Summary
 from addon.api.answers.artifacts import artifact_list
 from addon.api.answers.jobs import jobs_json, logs_url, step_json
 from addon.api.answers.runs import run_json
@@ -57,7 +58,7 @@ def _json(found: Summary, links: Links) -> Json:
             "can_cancel": run.cancellable,
             "rerun_deletes_artifacts": run.rerun_deletes_artifacts,
             "rerun_url": links.api(run, "/rerun"),
-            "rerun_failed_url": links.api(run, "/rerun?job=failed"),
+            "rerun_failed_url": links.api(run, found.rerun_tail if found.failed else "/rerun?job=failed"),
             "cancel_url": links.api(run, "/cancel"),
         },
     }
@@ -68,11 +69,13 @@ def _failed_job(run: Run, failed: FailedJob, detail: JobDetail | None, links: Li
     return {
         "index": failed.job.index,
         "name": failed.job.name,
+        "status": failed.job.status,
         "attempt": detail.attempt if detail else None,
         "explained": failed.explained,
         "failed_steps": steps if failed.explained else None,
         "last_lines": failed.last_lines,
         "problem": failed.problem,
+        "log_complete": failed.log_complete,
         "logs_url": logs_url(run, failed.job, detail, links),
     }
 

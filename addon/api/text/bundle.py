@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from addon.actions.logs import lines
 from addon.actions.logs.read_logs import JobLog
-from addon.model import Job
+from addon.model import Job, Run
 
 # Characters that a file's name can't have on some system, or that would lead to another folder.
 UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff<>:"/\\|?*]')
@@ -18,16 +18,24 @@ MOST_NAME = 100
 COMPRESSION_LEVEL = 1  # text compresses well, and the lowest level costs the least CPU
 
 
-def mark(job: Job, words: str, total: int | None = None) -> bytes:
-    """A line that stands out in a log: `==> build (1/3) · failure <==`. `total` is the number of jobs."""
-    place = f" ({job.index + 1}/{total})" if total is not None else f" ({job.index})"
-    return f"==> {UNSEEN.sub('\N{REPLACEMENT CHARACTER}', job.name)}{place} · {words} <==\n".encode()
+def mark(job: Job, words: str) -> bytes:
+    """A line that stands out in a log: `==> build (0) · failure <==`. The number is the job's index."""
+    return _mark(f"{UNSEEN.sub('\N{REPLACEMENT CHARACTER}', job.name)} ({job.index})", words)
+
+
+def run_mark(run: Run, words: str) -> bytes:
+    """The same for a run: `==> run 5 · failure <==`."""
+    return _mark(f"run {run.number}", words)
+
+
+def _mark(what: str, words: str) -> bytes:
+    return f"==> {what} · {UNSEEN.sub('\N{REPLACEMENT CHARACTER}', words)} <==\n".encode(errors="replace")
 
 
 def header(log: JobLog) -> bytes:
     """The header line of a job's log."""
     status = str(log.job.status)
-    return mark(log.job, status if (log.attempt or 1) == 1 else f"{status} · attempt {log.attempt}", log.job_count)
+    return mark(log.job, status if (log.attempt or 1) == 1 else f"{status} · attempt {log.attempt}")
 
 
 def as_text(logs: Iterable[JobLog]) -> Iterator[bytes]:

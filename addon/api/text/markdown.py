@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from addon.actions.annotations import Annotation
-from addon.actions.summary import FailedJob, FailedStep, Summary
+from addon.actions.explain import FailedJob, FailedStep
+from addon.actions.summary import Summary
 from addon.api.links import Links
 from addon.api.text.plain import attempt, one_line, size, took
 from addon.model import Status

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from addon.actions.annotations import Annotation
-from addon.actions.summary import FailedJob, Summary
+from addon.actions.explain import FailedJob
+from addon.actions.summary import Summary
 from addon.api.links import Links
 from addon.api.text.plain import attempt, fitted, one_line, size, took, width
 

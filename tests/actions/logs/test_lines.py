@@ -8,11 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addon.actions.logs.lines import (
-    Range,
     blocks,
     last_lines,
     nth_line,
-    select,
     with_final_newline,
     without_escapes,
     without_timestamps,
@@ -37,24 +35,6 @@ def test_blocks_hold_the_same_bytes_and_whole_lines(lines: list[bytes], cuts: li
     assert b"".join(with_final_newline(cut)) == (data + b"\n" if rest else data)
 
 
-@given(
-    LINES,
-    st.lists(st.integers(0, 200)),
-    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=4),
-)
-def test_select_takes_just_the_lines_of_the_ranges(
-    lines: list[bytes], cuts: list[int], gaps: list[tuple[int, int]]
-) -> None:
-    if lines and len(cuts) % 2:
-        lines[-1] = b"without an end"
-    ranges, place = [], 0
-    for gap, count in gaps:
-        ranges.append(Range(place + gap, count))
-        place += gap + count
-    expected = b"".join(b"".join(lines[each.first : each.first + each.count]) for each in ranges)
-    assert b"".join(select(blocks(chunked(b"".join(lines), cuts)), ranges)) == expected
-
-
 @given(LINES, st.integers(1, 40))
 def test_last_lines(lines: list[bytes], count: int) -> None:
     data = b"".join(lines)
@@ -64,18 +44,7 @@ def test_last_lines(lines: list[bytes], count: int) -> None:
         assert found == min(count, len(lines))
 
 
-def test_a_selection_reads_no_further_than_it_must() -> None:
-    def source() -> object:
-        yield b"a\nb\n"
-        yield b"c\n"
-        raise AssertionError("read on")
-
-    assert b"".join(select(source(), [Range(1, 1)])) == b"b\n"  # type: ignore[arg-type]
-
-
-def test_the_last_lines_of_a_range() -> None:
-    assert Range(10, 5).last(2) == Range(13, 2)
-    assert Range(10, 5).last(9) == Range(10, 5)
+def test_a_line_by_its_number() -> None:
     assert nth_line(b"a\nb\nc\n", 2) == 4
 
 
