@@ -9,7 +9,9 @@ from addon import trace
 from addon.actions.by_id.errors import EXPIRED, NOT_EXECUTED, STEP_OUT_OF_RANGE, LogFileMissing, no_attempt
 from addon.actions.by_id.finder import ByIdFinder, FoundJob
 from addon.actions.logs.lines import first_block_read
-from addon.actions.logs.reader import LogOptions, LogReader
+from addon.actions.logs.options import LogOptions
+from addon.actions.logs.reader import LogReader
+from addon.actions.logs.wanted_lines import WantedLines
 from addon.caller import Caller
 from addon.errors import Gone, NotFound, UpstreamTimeout, UpstreamUnexpected
 from addon.forgejo.job_logs import JobLogs, Log
@@ -37,7 +39,7 @@ class LogsById:
 
     def __init__(self, finder: ByIdFinder, web_ui: WebUi, logs: JobLogs) -> None:
         self._finder, self._web_ui, self._logs = finder, web_ui, logs
-        self._reader = LogReader(logs)
+        self._reader, self._lines = LogReader(logs), WantedLines(logs)
 
     def job(self, caller: Caller, repo: Repo, job_id: int, attempt: int | None) -> FoundJob:
         """The job, at an attempt or (None) the newest one, which has been executed."""
@@ -58,7 +60,7 @@ class LogsById:
         if step is None:
             return _begun(self._reader.stream(found.run))
         self._check_step(found.run, step)
-        return _begun(self._reader.read(found.run, LogOptions(step=step + 1)))
+        return _begun(self._lines.read(found.run, LogOptions(step=step + 1)))
 
     def all(self, caller: Caller, repo: Repo, run_id: int) -> Iterator[LogOfJob]:
         """The newest log of each of the run's jobs. Read each log before the next one."""
