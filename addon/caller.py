@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -14,6 +15,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 ADDRESS = ("X-Forwarded-For", "X-Real-IP")
 HEADERS = ("Authorization", "X-Forgejo-OTP", "X-Gitea-OTP", "Sudo", *ADDRESS)
 PARAMETERS = ("token", "access_token", "sudo")
+SCHEMES = ("basic", "bearer", "token")
+# The shortest password that Forgejo accepts by default. Tokens are longer.
+LEAST_SECRET = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,20 @@ class Caller:
         return Caller({name: value for name, value in self.headers.items() if name in ADDRESS})
 
     def redact(self, message: str) -> str:
-        """The message with every token and password of this caller replaced by `[redacted]`."""
+        """The message with every token and password of this caller replaced by `[redacted]`.
+
+        Only whole words of a length that a secret has: `token=x` must not change every x of the message.
+        """
         for secret in sorted(self._secrets(), key=len, reverse=True):
-            message = message.replace(secret, "[redacted]")
+            if len(secret) >= LEAST_SECRET:
+                message = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "[redacted]", message)
         return message
+
+    @property
+    def not_understood(self) -> bool:
+        """Whether there is an Authorization header in which Forgejo sees no credentials, for example a bare token."""
+        header = self.headers.get("Authorization", "").split()
+        return bool(header) and not (len(header) == 2 and header[0].lower() in SCHEMES)
 
     def _secrets(self) -> Iterator[str]:
         yield from filter(None, self.parameters.values())

@@ -17,7 +17,7 @@ from addon.actions.polling import Pollers
 from addon.actions.query import Query
 from addon.actions.run_times import true_times
 from addon.caller import Caller
-from addon.errors import BadRequest, ClientDisconnected, NotFound, RunNotFound
+from addon.errors import ClientDisconnected, NotFound, RunNotFound
 from addon.forgejo.access import Access, Grant
 from addon.forgejo.runs_api import RunsApi
 from addon.forgejo.web_ui import WebUi
@@ -33,10 +33,9 @@ IsDisconnected = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True)
 class WaitLimits:
-    """How many requests may wait at once, how long at most, and after how many seconds access is checked again."""
+    """How many requests may wait at once, and after how many seconds access is checked again."""
 
     slots: int = 1
-    longest: int = 300
     recheck: float = 50.0
 
 
@@ -123,8 +122,6 @@ class Waiting:
         self, query: Query, caller: Caller, is_disconnected: IsDisconnected, with_details: bool
     ) -> tuple[Run, Grant]:
         """The run and the permission to read it. After a wait, access is checked again and details are new."""
-        if query.wait is not None and query.wait > self._limits.longest:
-            raise BadRequest(f"wait takes at most {self._limits.longest} seconds here (option actions_max_wait)")
         grant = self._finder.grant(query, caller, with_details)
         details: list[Future[RunDetails]] = []
         with trace.pool(1) as pool, trace.timed("wait" if query.wait else "forgejo"):

@@ -95,7 +95,7 @@ def _answer(parts: Parts, secret: str) -> Response:
 
 
 def _by_number(parts: Parts, target: str, caller: Caller) -> Response:
-    parsed = routes.parse(request.method, target, body_of(request))
+    parsed = routes.parse(request.method, target, body_of(request), parts.max_wait)
     trace.current().operation = routes.operation(parsed)
     try:
         return parts.handlers[parsed.action](parsed.query, caller)

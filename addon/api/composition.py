@@ -68,6 +68,7 @@ class Parts:
     following: FollowLogs
     about: About
     journal: Journal
+    max_wait: int
 
 
 def connect(settings: Settings) -> Upstream:
@@ -95,7 +96,7 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     runs_api = RunsApi(rest, access)
     selector = RunSelector(runs_api, web_ui, lambda: upstream.newest_first)
     finder = RunFinder(access, selector, web_ui, runs_api, settings.default_attempt)
-    wait_limits = WaitLimits(settings.threads, settings.max_wait, settings.recheck)
+    wait_limits = WaitLimits(settings.threads, settings.recheck)
     waiting = Waiting(finder, selector, access, runs_api, web_ui, wait_limits)
     follow_limits = FollowLimits(settings.followers, settings.recheck)
     following = FollowLogs(finder, access, web_ui, job_logs, follow_limits)
@@ -130,7 +131,7 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
         ChangeById(by_id, web_ui),
     )
     log = Journal(settings.log, metrics.count_request)
-    return Parts(handlers, native, settings.collisions, access, finder, following, about, log)
+    return Parts(handlers, native, settings.collisions, access, finder, following, about, log, settings.max_wait)
 
 
 def _check_health(callers: Transport, session: AdminSession) -> None:

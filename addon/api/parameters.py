@@ -16,32 +16,42 @@ from addon.settings import MOST_WAIT
 NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 SHA = re.compile(r"[0-9a-f]{7,64}")
+Parser = Callable[[str, str], object]
 MOST_FIELDS = 32
 MOST_LINES = 1_000_000
 
 
-def parse(target: str, body: Iterable[tuple[str, str]], allowed: frozenset[str], path: str) -> dict[str, Any]:
-    """Parses the query of a raw request target, and the body's parameters. `allowed` are those that `path` takes.
+def parse(target: str, body: Iterable[tuple[str, str]], parsers: Mapping[str, Parser], path: str) -> dict[str, Any]:
+    """Parses the query of a raw request target, and the body's parameters. `parsers` are those that `path` takes.
 
     A repeated or unknown parameter is a BadRequest. It is never ignored: a misspelt filter would select another run.
     """
     query = target.partition("#")[0].partition("?")[2]
-    in_query = _values((pair for pair in pairs(query, "query") if pair[0] not in CREDENTIALS), allowed, path)
-    in_body = _values(body, allowed, path)
+    in_query = _values((pair for pair in pairs(query, "query") if pair[0] not in CREDENTIALS), parsers, path)
+    in_body = _values(body, parsers, path)
     for name in in_query.keys() & in_body.keys():
         raise BadRequest(f"{name} is given both in the query and in the body")
-    return in_query | in_body
+    values = in_query | in_body
+    if "wait_for" in values and "wait" not in values:
+        raise BadRequest("wait_for takes effect only with wait, which says for how many seconds")
+    return values
 
 
-def _values(given: Iterable[tuple[str, str]], allowed: frozenset[str], path: str) -> dict[str, Any]:
+def _values(given: Iterable[tuple[str, str]], parsers: Mapping[str, Parser], path: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, text in given:
-        if name not in allowed:
-            raise BadRequest(f"unknown parameter {shown(name)}; {path} takes {', '.join(sorted(allowed))}")
+        if name not in parsers:
+            raise BadRequest(f"unknown parameter {shown(name)}; {path} takes {', '.join(sorted(parsers))}")
         if name in values:
             raise BadRequest(f"{name} is given more than once")
-        values[name] = PARSERS[name](name, text)
+        values[name] = parsers[name](name, text)
     return values
+
+
+def parsers_of(names: Iterable[str], action: str, max_wait: int) -> Mapping[str, Parser]:
+    """The parsers of an action's parameters. `max_wait` is the largest `wait` here."""
+    chosen = {name: PARSERS_OF.get((action, name), PARSERS[name]) for name in names}
+    return chosen | {"wait": _whole(0, max_wait)} if "wait" in chosen else chosen
 
 
 def pairs(text: str, where: str) -> Iterable[tuple[str, str]]:
@@ -130,10 +140,8 @@ def _whole(least: int, most: int) -> Callable[[str, str], int]:
     return parse_whole
 
 
-FLAGS: Mapping[str, Callable[[str, str], object]] = dict.fromkeys(
-    ("follow", "timestamps", "ansi", "failed_steps", "steps", "dry_run"), _flag
-)
-NUMBERS: Mapping[str, Callable[[str, str], object]] = {
+FLAGS: Mapping[str, Parser] = dict.fromkeys(("follow", "timestamps", "ansi", "failed_steps", "steps", "dry_run"), _flag)
+NUMBERS: Mapping[str, Parser] = {
     "tail": _whole(1, MOST_LINES),
     "step": _whole(1, 9999),
     "wait": _whole(0, MOST_WAIT),
@@ -141,7 +149,7 @@ NUMBERS: Mapping[str, Callable[[str, str], object]] = {
     "page": _whole(1, MOST_LINES),
     "limit": _whole(1, 50),
 }
-PARSERS: Mapping[str, Callable[[str, str], object]] = {
+PARSERS: Mapping[str, Parser] = {
     **FLAGS,
     **NUMBERS,
     "workflow_id": _text("a workflow's file name, for example ci.yml"),
@@ -155,4 +163,8 @@ PARSERS: Mapping[str, Callable[[str, str], object]] = {
     "format": _one_of("text", "zip"),
     "wait_for": _one_of("done", "started"),
     "keep_artifacts": _one_of("required"),
+}
+# The parsers of parameters that mean something else for one action.
+PARSERS_OF: Mapping[tuple[str, str], Parser] = {
+    ("summary", "format"): _one_of("text", "markdown", "json"),
 }

@@ -89,6 +89,15 @@ def error_response(status: int, message: str, headers: Mapping[str, str] | None 
     return response
 
 
+def unsatisfiable(described: Mapping[str, str], headers: Mapping[str, str]) -> Response:
+    """The 416 for a Range behind the end. `described` are Forgejo's headers, with the size in Content-Range."""
+    place = described.get("content-range", "")
+    size = place.rpartition("/")[2]
+    message = f"Range: nothing is there; the size is {size} bytes" if size.isdecimal() else "Range: nothing is there"
+    kept = {"Content-Range": place} if place else {}
+    return error_response(416, message, {**headers, **kept})
+
+
 def timestamp(moment: datetime | None) -> str | None:
     """RFC 3339 in UTC, to the second."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None

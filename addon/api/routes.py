@@ -19,6 +19,7 @@ from addon.api.parameters import NUMBER, shown
 from addon.errors import BadRequest, MethodNotAllowed, NotFound
 from addon.forgejo.versions import NATIVE_ROUTES, run_route
 from addon.model import Repo, is_name
+from addon.settings import MOST_WAIT
 from addon.trace import Operation
 
 Action = Literal[
@@ -56,7 +57,7 @@ ROUTES: Mapping[Action, Route] = {
     "info": Route(READ, SELECTING | WAITING),
     "jobs": Route(READ, SELECTING | ONE_JOB | WAITING | {"steps"}),
     "logs": Route(READ, SELECTING | ONE_JOB | LOG),
-    "summary": Route(READ, SELECTING | WAITING | {"lines"}),
+    "summary": Route(READ, SELECTING | WAITING | {"lines", "format"}),
     "rerun": Route(WRITE, SELECTING | {"job", "dry_run", "keep_artifacts"}),
     "cancel": Route(WRITE, SELECTING | {"dry_run"}),
     "attempts": Route(READ, SELECTING | {"job"}),
@@ -118,8 +119,11 @@ def about_page(method: str, target: str) -> str | None:
     return "/".join(parts[3:])
 
 
-def parse(method: str, target: str, body: Body = NO_BODY) -> ParsedRequest:
-    """Parses a raw request target with its query, and the body. Raises an ApiError of a status from 400 to 415."""
+def parse(method: str, target: str, body: Body = NO_BODY, max_wait: int = MOST_WAIT) -> ParsedRequest:
+    """Parses a raw request target with its query, and the body. `max_wait` is the largest `wait` here.
+
+    Raises an ApiError of a status from 400 to 415.
+    """
     parts = segments(target)
     tail = _tail(parts)
     if tail is None:
@@ -129,7 +133,8 @@ def parse(method: str, target: str, body: Body = NO_BODY) -> ParsedRequest:
     if method not in route.methods.split(", "):
         raise MethodNotAllowed(method, route.methods)
     number = None if run in ("", "latest") else _number(run)
-    values = parameters.parse(target, body.pairs(), route.parameters, _path(action, number))
+    parsers = parameters.parsers_of(route.parameters, action, max_wait)
+    values = parameters.parse(target, body.pairs(), parsers, _path(action, number))
     if job is not None:
         values["job"] = parameters.job("job", job)
     query = Query(

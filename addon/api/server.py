@@ -10,6 +10,7 @@ from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 
 from addon import __version__, trace
+from addon.errors import InternalError
 from addon.journal import Entry, Journal, Wsgi
 
 # The proxy keeps one connection per client, so the server's default of 100 would be a limit of clients.
@@ -30,7 +31,9 @@ def create_server(app: Wsgi, threads: int, journal: Journal) -> waitress.server.
         def execute(self) -> None:
             error = self.request.error  # type: ignore[attr-defined]  # this stub is of another class
             message = "the request is malformed"
-            if error.code == TOO_LARGE:
+            if error.code == 500:  # the application could not answer
+                message = InternalError().message
+            elif error.code == TOO_LARGE:
                 message = f"the headers are larger than {MOST_HEAD >> 10} KiB"
             body = json.dumps({"message": message}).encode() + b"\n"
             self.status = f"{error.code} {error.reason}"

@@ -126,6 +126,10 @@ def _refusal(caller: Caller, repo: Repo, response: Response) -> Exception:
     if response.status == 404:
         if response.media_type == "text/plain" and response.body.strip() == ROUTE_MISSING:
             return RouteMissing()
+        if caller.not_understood:
+            return Unauthorized(
+                "Forgejo sees no credentials in this Authorization header; write `Authorization: token YOUR_TOKEN`"
+            )
         return NotFound(f"no repository {repo} with Actions that you may see")
     kinds: dict[int, type[ApiError]] = {401: Unauthorized, 403: Forbidden}
     if kind := kinds.get(response.status):

@@ -12,6 +12,7 @@ import pytest
 
 from addon import ROOT
 from addon.api import parameters, routes
+from addon.caller import Caller
 from addon.errors import ApiError, BadRequest
 from addon.proxy import option_file
 from tests.support.proxy import start_proxy
@@ -146,6 +147,12 @@ def refusal(name: str, text: str) -> str | None:
         ("GET", "o/r.git/actions/runs/latest", ("'r.git'", "repository")),
         ("GET", "o/r/actions/runs/latest/logs?jbo=1", ("unknown parameter 'jbo'", "job")),
         ("GET", "o/r/actions/runs/latest/logs?job=1&job=2", ("job is given more than once",)),
+        ("GET", "o/r/actions/runs/latest?job=1", ("unknown parameter 'job'; runs/latest takes actor, ",)),
+        ("GET", "o/r/actions/runs/7/summary?tail=1", ("unknown parameter 'tail'; runs/7/summary takes actor, ",)),
+        ("GET", "o/r/actions/runs/latest?wait_for=done", ("wait_for takes effect only with wait",)),
+        ("GET", "o/r/actions/runs/latest?wait=3601", ("wait takes a whole number from 0 to 3600, not '3601'",)),
+        ("POST", "o/r/actions/runs/7/rerun?keep_artifacts=yes", ("keep_artifacts takes required, not 'yes'",)),
+        ("GET", "o/r/actions/runs/7/summary?format=zip", ("format takes text, markdown or json, not 'zip'",)),
         ("GET", "o/r/actions/runs/latest/rerun", ("GET is not allowed here", "POST")),
         ("POST", "o/r/actions/runs/latest/logs", ("POST is not allowed here", "GET, HEAD")),
     ],
@@ -171,3 +178,15 @@ def test_a_folder_that_is_set_up_for_somebody_else(tmp_path: Path) -> None:
         assert done.returncode == 2 and f"{folder} is not set up for nobody: run ./run.sh set-up" in done.stderr
     finally:
         shutil.rmtree(folder)
+
+
+def test_only_whole_secrets_are_redacted() -> None:
+    token = "a11ce" + "0" * 35
+    for secret, message, shown in (
+        ("x", "access token does not exist", "access token does not exist"),
+        (token, f"access token does not exist [sha: {token}]", "access token does not exist [sha: [redacted]]"),
+        ("password", "the password is wrong, passwords are", "the [redacted] is wrong, passwords are"),
+        ("a+b(c)*[d", "a+b(c)*[d", "[redacted]"),
+    ):
+        assert Caller({}, {"token": secret}).redact(message) == shown
+        assert Caller({"Authorization": f"token {secret}"}).redact(message) == shown

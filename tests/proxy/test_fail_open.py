@@ -113,6 +113,15 @@ def test_an_exception_in_any_room(stage: Stage, room: str, request_: tuple[str, 
     assert stage.ask(*LOGS).status_code == 200
 
 
+def test_an_exception_outside_the_handlers(stage: Stage) -> None:
+    """Then the WSGI server itself answers."""
+    stage.switch.write_text("addon.journal:_Body.__iter__")
+    answer = stage.ask(*JOBS)
+    stage.switch.write_text("")
+    assert answer.status_code == 500 and answer.json() == {"message": "internal error of the Actions extension"}
+    assert "X-Actions-Extension" in answer.headers and stage.ask(*JOBS).status_code == 200
+
+
 def test_an_application_that_does_not_start(tmp_path: Path) -> None:
     """At first it ends the proxy; later there are 503s, ordinary traffic goes on, and it is tried again."""
     switch = tmp_path / "switch"

@@ -12,7 +12,7 @@ from addon.actions.artifacts import ReadArtifacts
 from addon.actions.logs.lines import first_block_read
 from addon.actions.query import Query
 from addon.api.links import Links
-from addon.api.responses import Json, as_json, links, range_header
+from addon.api.responses import Json, as_json, links, range_header, unsatisfiable
 from addon.caller import Caller
 from addon.model import Artifact, Run
 
@@ -30,6 +30,8 @@ def artifact(use_case: ReadArtifacts, query: Query, caller: Caller) -> Response:
     """One artifact's zip."""
     run, found = use_case.open(query, caller, request.method, range_header())
     headers = {**found.headers, "X-Actions-Run": str(run.number)}
+    if found.status == 416:
+        return unsatisfiable(found.headers, headers)
     if found.location is not None:
         headers["Location"] = found.location
     if found.body is None:

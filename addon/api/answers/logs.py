@@ -14,7 +14,7 @@ from addon.actions.logs.options import LogOptions
 from addon.actions.logs.read_logs import ReadLogs
 from addon.actions.query import ALL, FAILED, SEVERAL, UNSUCCESSFUL, Query
 from addon.api.answers import events
-from addon.api.responses import StreamingResponse, is_disconnected, range_header
+from addon.api.responses import StreamingResponse, is_disconnected, range_header, unsatisfiable
 from addon.api.text import bundle
 from addon.caller import Caller
 from addon.errors import BadRequest
@@ -46,6 +46,8 @@ def _whole(use_case: ReadLogs, query: Query, caller: Caller) -> Response:
     run, found = use_case.whole(query, caller, request.method, range_header())
     headers = {**found.headers, **_job_headers(run)}
     body = found.body
+    if found.status == 416:
+        return unsatisfiable(found.headers, _job_headers(run))
     if body is None or request.method == "HEAD":
         if body is not None:
             body.close()

@@ -21,13 +21,14 @@ from addon.caller import Caller
 from addon.model import JobDetail, Run, Status
 
 JSON, MARKDOWN, TEXT = "application/json", "text/markdown", "text/plain"
+FORMATS = {"json": JSON, "markdown": MARKDOWN, "text": TEXT}
 WRITERS = {MARKDOWN: markdown.summary, TEXT: terminal.summary}
 
 
 def summary(use_case: Summarize, query: Query, caller: Caller) -> Response:
-    """The summary. JSON is the default, also if the client accepts none of the three types."""
+    """The summary, as `format` or the Accept header says. JSON is the default, also if the client accepts no type."""
     found = use_case.summarize(query, caller, is_disconnected())
-    wanted = request.accept_mimetypes.best_match((JSON, MARKDOWN, TEXT), JSON)
+    wanted = FORMATS.get(query.format or "") or request.accept_mimetypes.best_match((JSON, MARKDOWN, TEXT), JSON)
     if wanted not in WRITERS:
         response = as_json(_json(found, links()))
     else:

@@ -14,6 +14,7 @@ TEXT = "planted-exception-text"
 ROOT = str(Path(__file__).resolve().parents[3])
 SWITCH = Path(os.environ["PLANTED"])
 APPLICATION = (
+    "addon.journal:_Body.__iter__",
     "addon.forgejo.access:Access.read",
     "addon.forgejo.access:Access.write",
     "addon.forgejo.admin.session:AdminSession._current",
@@ -44,7 +45,7 @@ PROXY = (
     "addon.proxy.addon:ActionsExtension._application",
     "addon.proxy.addon:ActionsExtension._readdress",
     "addon.proxy.addon:ActionsExtension._take",
-    "addon.proxy.addon:_drop_body",
+    "addon.proxy.request_body:bound",
     "addon.proxy.addon:_unavailable",
     "addon.proxy.redact:request",
     "addon.proxy.redact:response",
