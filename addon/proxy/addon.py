@@ -120,7 +120,7 @@ class ActionsExtension:
             return
         self._in_flight.add(flow)
         path = flow.request.path
-        if routes.is_ours(path) if self._supervisor is None else self._supervisor.takes(path):
+        if routes.is_ours(path, lists_runs=False) if self._supervisor is None else self._supervisor.takes(path):
             await self._take(flow)
         else:
             if routes.is_ours(path):

@@ -54,10 +54,10 @@ class Supervisor:
     def takes(self, target: str) -> bool:
         """Whether the application answers a raw request target. Forgejo answers it if it has the route itself.
 
-        While it is unknown, the list of runs passes, as if there were no proxy.
+        While it is unknown whose the list of runs is, the application finds it out, with the caller's credentials.
         """
         collisions = self._settings.collisions
-        return routes.is_ours(target, collisions, self.lists_runs is not False) or paths.is_ours(
+        return routes.is_ours(target, collisions, self.lists_runs is True) or paths.is_ours(
             target, collisions, self.major
         )
 

@@ -12,7 +12,7 @@ from addon.actions.finding.run_selector import MOST_RUNS, TASK_PAGES
 from addon.actions.query import Query
 from addon.actions.run_times import true_times
 from addon.caller import Caller
-from addon.errors import BadRequest, RunNotFound
+from addon.errors import BadRequest, Busy, RunNotFound
 from addon.forgejo.access import Grant
 from addon.forgejo.runs_api import MOST_PER_PAGE, RunsApi
 from addon.forgejo.web_ui import ListQuery, WebUi
@@ -37,8 +37,13 @@ class ListRuns:
         self._finder, self._runs_api, self._web_ui = finder, runs_api, web_ui
 
     def page(self, query: Query, caller: Caller) -> RunListing:
-        """One page of the runs that match, the newest first. Raises BadRequest if a version can't tell the event."""
+        """One page of the runs that match, the newest first. Raises BadRequest if a version can't tell the event.
+
+        Raises Busy if Forgejo turns out to list runs itself. The proxy passes the next request on.
+        """
         grant = self._finder.grant(query, caller)
+        if grant.lists_runs:
+            raise Busy("it was not known yet that this Forgejo lists runs itself; ask again")
         with trace.timed("forgejo"):
             return self._page(query, grant)
 
