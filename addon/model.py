@@ -120,8 +120,15 @@ class JobDetail:
         return bool(self.steps)
 
     @property
+    def calls_workflow(self) -> bool:
+        """Whether the job only calls a reusable workflow, whose jobs run: it has none but Forgejo's own two steps."""
+        return len(self.steps) == 2
+
+    @property
     def failed_steps(self) -> tuple[Step, ...]:
         """The failed steps. "Complete job", the last one, repeats the job's status: it counts only if it is alone."""
+        if self.calls_workflow:
+            return ()
         failed = tuple(step for step in self.steps if step.status is Status.FAILURE)
         return tuple(step for step in failed if step.number < len(self.steps)) or failed
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from addon import trace
+from addon.actions.annotations import LEVELS
 from addon.actions.explain import Explain, Explanation, FailedJob, LocatedAnnotation
 from addon.actions.finding.find_job import several_jobs
 from addon.actions.query import FAILED, UNSUCCESSFUL, Query
@@ -31,7 +32,7 @@ AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A run and why it failed. `details` are by job index; `annotations` are the first of `annotations_found`."""
+    """A run and why it failed. `details` are by job index; `annotations` are of `annotations_found`, errors first."""
 
     run: Run
     details: Mapping[int, JobDetail]
@@ -93,7 +94,10 @@ class Summarize:
             artifacts = pool.submit(self._artifacts.list, run)
             read = [each for each in pool.map(explain, failed[:MOST_JOBS]) if each is not None]
             listed = artifacts.result()
-        found = [annotation for each in read for annotation in each.annotations]
+        found = sorted(
+            (annotation for each in read for annotation in each.annotations),
+            key=lambda each: LEVELS.index(each.annotation.level),
+        )
         others = (job for job in failed[MOST_JOBS:] if job.status is Status.FAILURE)
         return Summary(
             run=run,

@@ -91,6 +91,11 @@ def _no_log(run: Run, response: Response) -> Exception:
     if NOT_STARTED in response.body or (response.status == 404 and not run.detail.started):
         return not_started(run)
     if response.status == 500 and (NO_FILE in response.body or not response.body):
+        if run.detail.calls_workflow:
+            return NotFound(
+                f"{job} calls a reusable workflow ({state}): it has no log, and its result is that of the called "
+                "workflow's jobs, which are jobs of this run too"
+            )
         if state.done:
             return NotFound(f"{job} is done ({state}) but its runner never uploaded a log")
         return NotFound(f"{job} has started but has no log lines yet")

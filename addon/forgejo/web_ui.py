@@ -217,6 +217,11 @@ def check_attempt(detail: JobDetail, attempt: int) -> None:
             "number it; leave attempt out, or give attempt=latest"
         )
     numbers = [each.number for each in detail.attempts]
+    if attempt not in numbers and attempt < max(numbers, default=0):
+        raise NotFound(
+            f"attempt {attempt} of job {detail.name!r} has no log: Forgejo ended it without a runner, as when it skips "
+            f"a job; attempts with a log: {', '.join(map(str, numbers))}"
+        )
     if attempt not in numbers:
         known = ", ".join(map(str, numbers)) or "none yet"
         raise NotFound(f"job {detail.name!r} has no attempt {attempt}; attempts: {known}")

@@ -136,3 +136,24 @@ def test_attempts_of_each_job(target: Target, demo: Sample) -> None:
     run = target.world.run(demo.repo, jobs=[JobSpec("waits")])
     (job,) = ask(target, demo, f"{run.index}/attempts").json()["jobs"]
     assert [each["started_at"] for each in job["attempts"]] == ([None] if target.number >= 15 else [])
+
+
+def test_an_attempt_that_no_runner_took(target: Target, demo: Sample) -> None:
+    """A job that Forgejo skips has no attempt of its own; since v15 its rerun is attempt 2 all the same."""
+    if target.number < 15:
+        return
+    run = target.world.run(demo.repo, jobs=[JobSpec("a"), JobSpec("skipped")])
+    target.world.play(run.jobs[0], "success")
+    target.world.finish(run.jobs[1], "skipped")
+    path = f"{demo.base}/by-number/{run.index}"
+    assert target.request("POST", f"{path}/rerun?job=skipped", demo.writer).status_code == 201
+    target.world.play(run.jobs[1], "success", [["set up"], ["again"]])
+    job = target.request("GET", f"{path}/jobs/1", demo.reader).json()
+    assert (job["attempt"], job["attempts"]) == (2, 2)
+    first = target.request("GET", f"{path}/logs?job=1&attempt=1", demo.reader)
+    assert first.status_code == 404 and "Forgejo ended it without a runner" in first.json()["message"]
+    assert "attempts with a log: 2" in first.json()["message"]
+    second = target.request("GET", f"{path}/logs?job=1&attempt=2&timestamps=false", demo.reader)
+    assert "again" in second.text
+    third = target.request("GET", f"{path}/logs?job=1&attempt=3", demo.reader)
+    assert third.status_code == 404 and "has no attempt 3; attempts: 2" in third.json()["message"]

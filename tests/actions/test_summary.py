@@ -13,6 +13,7 @@ from addon.api.composition import build, connect
 from addon.api.routes import parse
 from addon.caller import Caller
 from addon.errors import ClientDisconnected
+from addon.forgejo.parsers.workflow_problems import NOT_TOLD
 from addon.settings import Settings
 from tests.conftest import Target
 from tests.double import Double, Fault, JobSpec
@@ -143,25 +144,51 @@ def test_a_broken_workflow_file(target: Target, demo: Sample) -> None:
         assert target.number < 12
         return
     path = f"{demo.base}/by-number/{run.index}"
+    told_since = target.number >= 13
+    message, line, place = (BROKEN, 5, "ci.yml:5") if told_since else (NOT_TOLD, None, "ci.yml")
     info = target.request("GET", path, demo.reader).json()
-    assert info["workflow_error"] == {"message": BROKEN, "file": "ci.yml", "line": 5}
+    assert info["workflow_error"] == {"message": message, "file": "ci.yml", "line": line}
     assert info["workflow_warnings"] == (["Job a has a field that is ignored"] if target.number >= 16 else None)
     told = summary(target, demo, run).json()
     assert told["run"]["workflow_error"] == info["workflow_error"]
     (failed,) = told["failed_jobs"]
-    assert "never started" in failed["problem"] and "at ci.yml:5" in failed["problem"]
+    assert "never started" in failed["problem"] and f"at {place}:" in failed["problem"]
     markdown = summary(target, demo, run, accept="text/markdown").text
-    assert "error in the workflow file, at ` ci.yml:5 `:\n\n```text\nUnable to parse" in markdown
+    assert f"error in the workflow file, at ` {place} `:\n\n```text\n{message.splitlines()[0]}" in markdown
     text = summary(target, demo, run, accept="text/plain").text
-    assert "error in the workflow file, at ci.yml:5\n    Unable to parse" in text
+    assert f"error in the workflow file, at {place}\n    {message.splitlines()[0]}" in text
     for each in (markdown, text):
         assert ("has a field that is ignored" in each) == (target.number >= 16)
     missing = target.request("GET", f"{path}/logs?job=0", demo.reader)
-    assert missing.status_code == 404 and "at ci.yml:5" in missing.json()["message"]
-    assert (
-        target.request("GET", f"{demo.base}/by-number/{demo.runs['green'].index}", demo.reader).json()["workflow_error"]
-        is None
-    )
+    assert missing.status_code == 404 and f"at {place}:" in missing.json()["message"]
+    green = target.request("GET", f"{demo.base}/by-number/{demo.runs['green'].index}", demo.reader).json()
+    assert green["workflow_error"] is None
+
+
+def test_errors_come_before_warnings(target: Target, demo: Sample) -> None:
+    """Many warnings leave no room for the others, but an error is never among those left out."""
+    many = [f"::warning::careful {number}" for number in range(MOST_ANNOTATIONS)]
+    run = target.world.run(demo.repo, jobs=[JobSpec("first"), JobSpec("second")])
+    target.world.play(run.jobs[0], "failure", [["set up"], ["::notice::by the way", *many, "::error::a"]])
+    target.world.play(run.jobs[1], "failure", [["set up"], ["::error::b"]])
+    told = summary(target, demo, run).json()
+    shown = [each["message"] for each in told["annotations"]]
+    assert shown == ["a", "b", *(f"careful {number}" for number in range(MOST_ANNOTATIONS - 2))]
+    assert told["annotations_found"] == MOST_ANNOTATIONS + 3
+
+
+def test_a_job_that_calls_a_workflow(target: Target, demo: Sample) -> None:
+    """It has a result without a runner (v15 and later). The failed step is in one of the called workflow's jobs."""
+    if target.number < 15:
+        return
+    run = target.world.run(demo.repo, jobs=[JobSpec("call"), JobSpec("inner")])
+    target.world.play(run.jobs[1], "failure", [["set up"], ["it broke"]])
+    target.world.call(run.jobs[0], "failure")
+    call, inner = summary(target, demo, run).json()["failed_jobs"]
+    assert "calls a reusable workflow" in call["problem"] and call["failed_steps"] == []
+    assert inner["failed_steps"][0]["lines"] == ["it broke"]
+    missing = target.request("GET", f"{demo.base}/by-number/{run.index}/logs?job=call", demo.reader)
+    assert missing.status_code == 404 and "calls a reusable workflow" in missing.json()["message"]
 
 
 def test_a_failing_log_does_not_fail_the_summary(target: Target, demo: Sample) -> None:

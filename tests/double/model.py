@@ -167,6 +167,7 @@ class Task:
     log: RowLog | BigLog | None = None
     expired: bool = False
     token: str = ""
+    file_name: str | None = None
 
 
 @dataclass(eq=False)

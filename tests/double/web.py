@@ -209,8 +209,10 @@ def post_view(owner: str, name: str, index: str, job: str = "0", attempt: str | 
 
 
 def _no_file(run: Run, task: Task) -> Response:
-    path = f"actions_log/{run.repo.full_name}/{task.id % 256:02x}/{task.id}.log"
-    return answers.text(500, f'dbfs open "{path}": file does not exist')
+    name = task.file_name
+    if name is None:
+        name = f"{run.repo.full_name}/{task.id % 256:02x}/{task.id}.log"
+    return answers.text(500, f'dbfs open "actions_log/{name}": file does not exist')
 
 
 @pages.get(f"{JOB}/logs")

@@ -79,6 +79,13 @@ class World(People):
             self.update_run(job.run)
             return task
 
+    def call(self, job: Job, result: str) -> None:
+        """A job that calls a reusable workflow ends as that one's jobs did: with a task that no runner took (v15)."""
+        with self.lock:
+            task = self.pick(job)
+            task.steps, task.file_name = [], ""
+            self.finish(job, result)
+
     def log(self, job: Job, text: str, at: float | None = None) -> None:
         """One row of the running step's log; `at` sets the runner's clock to that many seconds after the pickup."""
         with self.lock:

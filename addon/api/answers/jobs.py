@@ -100,7 +100,8 @@ def _job(run: Run, job: Job, detail: JobDetail | None, links: Links) -> Json:
         "status": status,
         "conclusion": status if status.done else None,
         "attempt": detail.attempt if detail else None,
-        "attempts": len(attempts) if attempts else None,
+        # Not how many are listed: Forgejo lists none that it ended without a runner.
+        "attempts": attempts[-1].number if attempts else None,
         "started_at": timestamp(shown.started_at) if shown else None,
         "completed_at": None,
         "duration_seconds": job.duration_seconds if newest else None,
