@@ -15,7 +15,7 @@ from addon.caller import Caller
 from addon.errors import ClientDisconnected
 from addon.forgejo.parsers.workflow_problems import NOT_TOLD
 from addon.settings import Settings
-from tests.conftest import Target
+from tests.conftest import Target, every_version
 from tests.double import Double, Fault, JobSpec
 from tests.support.sample import Sample, sample
 
@@ -137,6 +137,7 @@ def test_logs_that_are_not_to_be_had(target: Target, demo: Sample) -> None:
 BROKEN = "Unable to parse jobs in workflow: yaml: line 5: mapping values\nare not `allowed` <here>"
 
 
+@every_version
 def test_a_broken_workflow_file(target: Target, demo: Sample) -> None:
     """The run says why it has no jobs: its own page, the summary in each format, and the log that isn't there."""
     run = target.world.broken_run(demo.repo, BROKEN, ["Job <code>a</code> has a field that is ignored"])
