@@ -19,7 +19,7 @@ import yaml
 from addon import ROOT
 
 LISTENING = re.compile(r"listening on (http://[0-9.]+:[0-9]+)")
-START_TIMEOUT = 30.0
+START_TIMEOUT = 120.0
 
 
 class Proxy:
