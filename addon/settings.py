@@ -50,6 +50,8 @@ OPTIONS: dict[str, tuple[str, str]] = {
     ),
     "actions_web_flows": ("1000", "How many finished requests mitmweb keeps."),
 }
+# mitmproxy's options to sign with the key of a public certificate authority that everybody knows.
+PUBLISHED_KEYS = ("emudhra", "emudhra_old")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,14 @@ def never_declared(names: Iterable[str]) -> str | None:
     """The message for options that neither mitmproxy nor any addon has; None if there are none."""
     missing = sorted(name for name in names if not OF_ANOTHER_PROGRAM.fullmatch(name))
     return f"mitmproxy has no option {', '.join(missing)}" if missing else None
+
+
+def refused(options: Mapping[str, object]) -> str | None:
+    """The message for an option of mitmproxy that must stay off; None if all are off."""
+    for name in PUBLISHED_KEYS:
+        if options.get(name):
+            return f"{name} is on, so anybody could sign certificates like the proxy's; remove it"
+    return None
 
 
 def _one_of(name: str, options: Mapping[str, str], choices: tuple[str, ...]) -> str:

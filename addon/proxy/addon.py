@@ -73,7 +73,9 @@ class ActionsExtension:
 
     def _parsed(self, updated: set[str]) -> settings.Settings:
         """The checked options. Raises ValueError with what to write instead, or if a change needs a restart."""
-        if message := settings.unknown(ctx.options.deferred) or idle_addons.refusal(self._frozen, updated):
+        given = {name: getattr(ctx.options, name, None) for name in settings.PUBLISHED_KEYS}
+        refused = settings.refused(given) or idle_addons.refusal(self._frozen, updated)
+        if message := settings.unknown(ctx.options.deferred) or refused:
             raise ValueError(message)
         parsed = settings.parse(ctx.options.mode, {name: getattr(ctx.options, name) for name in settings.OPTIONS})
         before = self._settings

@@ -40,8 +40,8 @@ def load(text: str) -> Mapping[str, Any]:
 
 
 def check(given: Mapping[str, Any]) -> None:
-    """Raises ValueError for an option of the extension that is misspelt, not text, or invalid."""
-    if message := settings.unknown(given):
+    """Raises ValueError for an option of the extension that is misspelt, no text or invalid, and for a refused one."""
+    if message := settings.unknown(given) or settings.refused(given):
         raise ValueError(message)
     own = {name: given.get(name, default) for name, (default, _) in settings.OPTIONS.items()}
     for name, value in own.items():

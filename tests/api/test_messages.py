@@ -88,6 +88,8 @@ OPTIONS = [
         "zzz: 1\nactions_qqqqqqqqqqqqqqqqqqqqqqq: y\n",
         "unknown option actions_qqqqqqqqqqqqqqqqqqqqqqq; the options are actions_default_attempt, ",
     ),
+    ("emudhra: true\n", "emudhra is on, so anybody could sign certificates like the proxy's; remove it"),
+    ("emudhra_old: true\n", "emudhra_old is on"),
     ("mode: [\n", "mitm.yaml is no YAML at line 2; write `name: value` lines"),
     ("a: 1\nmode: [x]\nmode: [y]\n", "mitm.yaml has mode twice, the second at line 3; keep one of them"),
     ("just words", "mitm.yaml holds no options; write `name: value` lines"),
@@ -109,6 +111,7 @@ def test_a_start_that_fails_shows_no_traceback() -> None:
     for options, environment, said in (
         ({"actions_timeout": "soon"}, {}, "actions_timeout is 'soon'; write a whole number from 1 to 3600"),
         ({"keep_host_heeder": True}, {}, "mitmproxy has no option keep_host_heeder"),
+        ({"emudhra_old": True}, {}, "emudhra_old is on, so anybody could sign certificates like the proxy's"),
         ({}, {"ACTIONS_LOG_LEVEL": "loud"}, "ACTIONS_LOG_LEVEL is 'loud'; write DEBUG, INFO, WARNING or ERROR"),
     ):
         with start_proxy("http://127.0.0.1:9", options=options, environment=environment, listening=False) as proxy:
