@@ -1,19 +1,22 @@
-"""Who is compared: the upstream itself, mitmdump without an addon, this project, and nginx where it is installed."""
+"""Who is compared: the upstream itself, mitmdump without an addon, this project, nginx where it is installed, and
+another revision of this project if one is given."""
 
 from __future__ import annotations
 
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from addon import ROOT
 from tests.bench.load import address
-from tests.support.proxy import start_proxy
+from tests.support.proxy import Proxy, start_proxy
 
 DIRECT, BARE, OURS, NGINX = "direct", "bare mitmdump", "ours", "nginx"
 # What in mitm.yaml is the project's; the rest is mitmproxy's and the same for both.
@@ -37,29 +40,63 @@ http {{
 
 
 @dataclass(frozen=True)
+class Revision:
+    """A revision of this project: the name that tables show, its folder, and the Python of its .venv."""
+
+    name: str
+    root: Path
+    python: str
+
+
+@dataclass(frozen=True)
 class Contestant:
-    """`pid` is that of its first process, None for the upstream itself."""
+    """`pid` is that of its first process, None for the upstream itself. `is_ours` is also true for other revisions."""
 
     name: str
     url: str
     pid: int | None
+    is_ours: bool = False
+
+
+THIS = Revision(OURS, ROOT, sys.executable)
 
 
 @contextmanager
 def start_contestants(
-    upstream: str, admin: tuple[str, str] = ("none", "none"), options: Mapping[str, object] | None = None
+    upstream: str,
+    admin: tuple[str, str] = ("none", "none"),
+    options: Mapping[str, object] | None = None,
+    against: Revision | None = None,
 ) -> Iterator[list[Contestant]]:
     """All that there are, in front of the same upstream. `admin` and `options` are this project's."""
     with ExitStack() as stack:
-        ours = stack.enter_context(start_proxy(upstream, admin, options))
         found = [
             Contestant(DIRECT, upstream, None),
             stack.enter_context(_bare_mitmdump(upstream)),
-            Contestant(OURS, ours.url, ours.process.pid),
+            *(
+                _revision(each, stack.enter_context(_started(each, upstream, admin, options)))
+                for each in (THIS, against)
+                if each is not None
+            ),
         ]
         if shutil.which("nginx"):
             found.append(stack.enter_context(_nginx(upstream)))
         yield found
+
+
+def ours(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """This project, and its other revision if there is one."""
+    return [each for each in contestants if each.is_ours]
+
+
+def _started(
+    revision: Revision, upstream: str, admin: tuple[str, str], options: Mapping[str, object] | None
+) -> AbstractContextManager[Proxy]:
+    return start_proxy(upstream, admin, options, root=revision.root, python=revision.python)
+
+
+def _revision(revision: Revision, proxy: Proxy) -> Contestant:
+    return Contestant(revision.name, proxy.url, proxy.process.pid, is_ours=True)
 
 
 @contextmanager

@@ -13,12 +13,14 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from addon import ROOT
+from tests.bench.load import TIMEOUT
 from tests.bench.upstream import ANSWER_SECONDS, SMALL
 from tests.double import Double, JobSpec
 from tests.double.logs import TICKS, stamp
@@ -104,6 +106,17 @@ class Forgejo:
     def web_log(self, run: int) -> str:
         """The log's path in the web UI, which anybody may read."""
         return f"{self.web}/actions/runs/{run}/jobs/0/attempt/1/logs"
+
+
+def credentials(forgejo: Forgejo) -> dict[str, str]:
+    """The header of a caller who may read."""
+    return {"Authorization": f"token {forgejo.token}"}
+
+
+def get(forgejo: Forgejo, path: str) -> bytes:
+    """What the stand-in itself answers, past all contestants."""
+    with urllib.request.urlopen(forgejo.url + path, timeout=TIMEOUT) as answer:
+        return bytes(answer.read())
 
 
 def _main(sizes: list[int]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tests.bench.contestants import Contestant
 from tests.bench.load import download, request, requests_for, upload
 from tests.bench.processes import cpu_seconds, forget_peaks, peak
-from tests.bench.report import Cell, Table, medians, ratio
+from tests.bench.report import Cell, Table, medians, ratios
 
 CONNECTIONS = (1, 16, 64)
 
@@ -26,7 +26,7 @@ def _small(contestants: Sequence[Contestant], connections: int, rounds: int, sec
             used = 1000 * (_cpu(each) - cpu) / len(found.each)
             measured[each.name].append([found.per_second, found.percentile(50), found.percentile(99), used])
     title = f"small requests, {connections} connection{'s' if connections > 1 else ''}"
-    notes = (f"ours / bare: {ratio(measured, 0):.2f} requests/s, {ratio(measured, 3):.2f} CPU",)
+    notes = ratios(measured, {"requests/s": 0, "CPU": 3})
     columns = ("requests/s", "p50 ms", "p99 ms", "CPU ms each")
     return Table(title, columns, _rows(measured), ("requests/s",), notes)
 
@@ -42,10 +42,10 @@ def bodies(contestants: Sequence[Contestant], rounds: int, megabytes: int) -> Ta
             used, highest = _cpu(each) - cpu, peak(each.pid) if each.pid else 0
             speeds = [down.megabytes_per_second, up.megabytes_per_second]
             measured[each.name].append([*speeds, used, highest - before, highest])
-    ratios = [f"{ratio(measured, column):.2f} {what}" for column, what in enumerate(("down", "up", "CPU"))]
+    notes = ratios(measured, {"down": 0, "up": 1, "CPU": 2})
     columns = ("down MB/s", "up MB/s", "CPU s both", "memory +MB", "peak MB")
     title = f"a body of {megabytes} MB"
-    return Table(title, columns, _rows(measured), ("down MB/s", "up MB/s"), (f"ours / bare: {', '.join(ratios)}",))
+    return Table(title, columns, _rows(measured), ("down MB/s", "up MB/s"), notes)
 
 
 def _cpu(contestant: Contestant) -> float:

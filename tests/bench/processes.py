@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
+
+# The kind of clock that clock_getcpuclockid(3) returns for a process.
+CPU_CLOCK = 2
 
 
 def family(pid: int) -> list[int]:
@@ -35,11 +39,12 @@ def peak(pid: int) -> int:
 
 def cpu_seconds(pid: int) -> float:
     """Processor time of the whole family so far."""
-    ticks = 0
-    for each in family(pid):
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(map(own_cpu_seconds, family(pid)))
+
+
+def own_cpu_seconds(pid: int) -> float:
+    """Processor time of one process so far, without its children. Linux has a clock for each process."""
+    return time.clock_gettime((~pid << 3) | CPU_CLOCK)
 
 
 def processors() -> int:

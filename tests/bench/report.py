@@ -13,6 +13,7 @@ from tests.bench.contestants import BARE, DIRECT, NGINX, OURS
 
 Cell = float | str
 COLOURS = {DIRECT: "#8c96a0", BARE: "#d08770", OURS: "#2a7ab0", NGINX: "#5b9a68"}
+OTHER_REVISION = "#b48ead"
 WIDTH, LEFT, BAR, GAP, PANEL = 760, 210, 15, 6, 34
 
 
@@ -51,10 +52,19 @@ def medians(rounds: Iterable[Sequence[float]]) -> list[float]:
     return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
 
-def ratio(measured: Mapping[str, Sequence[Sequence[float]]], column: int) -> float:
-    """Ours over bare mitmdump: the median of the rounds' ratios, for what slows a round down slows both."""
-    pairs = zip(measured[OURS], measured[BARE], strict=True)
-    return statistics.median(ours[column] / (bare[column] or math.inf) for ours, bare in pairs)
+def ratio(measured: Mapping[str, Sequence[Sequence[float]]], column: int, other: str = BARE) -> float:
+    """Ours over another one: the median of the rounds' ratios, for what slows a round down slows both."""
+    pairs = zip(measured[OURS], measured[other], strict=True)
+    return statistics.median(ours[column] / (than[column] or math.inf) for ours, than in pairs)
+
+
+def ratios(measured: Mapping[str, Sequence[Sequence[float]]], columns: Mapping[str, int]) -> list[str]:
+    """A line for bare mitmdump, and for another revision if there is one: ours over it, in these columns."""
+    others = [name for name in measured if name not in (DIRECT, OURS, NGINX)]
+    return [
+        f"ours / {name}: {', '.join(f'{ratio(measured, column, name):.2f} {what}' for what, column in columns.items())}"
+        for name in others
+    ]
 
 
 def picture(tables: Iterable[Table]) -> str:
@@ -80,7 +90,7 @@ def _panel(title: str, bars: Mapping[str, Cell], top: int) -> tuple[str, int]:
     y = top + 14
     for name, value in bars.items():
         width = (WIDTH - LEFT - 90) * value / most if isinstance(value, float) else 0
-        colour = next((colour for contestant, colour in COLOURS.items() if contestant in name), COLOURS[OURS])
+        colour = next((colour for contestant, colour in COLOURS.items() if contestant in name), OTHER_REVISION)
         parts.append(f'<text x="{LEFT - 8}" y="{y + BAR - 3}" text-anchor="end">{escape(name)}</text>')
         parts.append(f'<rect x="{LEFT}" y="{y}" width="{max(width, 1):.1f}" height="{BAR}" fill="{colour}"/>')
         parts.append(f'<text x="{LEFT + max(width, 1) + 6:.1f}" y="{y + BAR - 3}">{shown(value)}</text>')

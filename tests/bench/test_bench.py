@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench import extension, ordinary
-from tests.bench.contestants import BARE, DIRECT, OURS, start_contestants
+from addon import ROOT
+from tests.bench import extension, install, ordinary
+from tests.bench.answers import COMPARED, answers, busy
+from tests.bench.contestants import BARE, DIRECT, OURS, THIS, start_contestants
 from tests.bench.forgejo import start_forgejo
 from tests.bench.load import Latencies
 from tests.bench.report import Table, picture, shown
@@ -27,26 +30,39 @@ def test_ordinary_traffic() -> None:
 
 
 def test_the_extension() -> None:
+    other = replace(THIS, name="other")
     with (
         start_forgejo([1]) as forgejo,
-        start_contestants(forgejo.url, forgejo.admin) as contestants,
+        start_contestants(forgejo.url, forgejo.admin, against=other) as contestants,
     ):
-        ours = next(each for each in contestants if each.name == OURS)
-        answers = extension.answers(forgejo, ours, 1)
+        figures, compared = answers(forgejo, contestants, 1)
         logs = extension.logs(forgejo, contestants, 1)
-        followers = extension.followers(forgejo, ours, [2], 0.5)
-    for _, (half, _, requests, total, most, busy, over) in answers.rows:
-        assert float(requests) >= 2 and float(half) > float(busy) and float(over) > 0
-        assert 1000 * ANSWER_SECONDS <= float(most) <= float(busy) <= float(total) + 1e-6
-    assert len(logs.rows) == len(contestants)
-    assert len(followers.rows) == 1
+        followers = extension.followers(forgejo, contestants, [2], 0.5)
+        start = install.start_up(forgejo, [THIS], 1)
+    for _, (half, _, requests, total, most, together, over, proxy, application) in figures.rows:
+        assert float(requests) >= 2 and float(half) > float(together) and float(over) > 0
+        assert 1000 * ANSWER_SECONDS <= float(most) <= float(together) <= float(total) + 1e-6
+        assert float(proxy) > 0 and float(application) > 0
+    for _, ratios in compared.rows:
+        assert len(ratios) == len(COMPARED) and ratios[COMPARED.index("requests")] == 1
+    assert len(logs.rows) == len(contestants) and "1 MB: ours / other: " in logs.text()
+    assert [name for name, _ in followers.rows] == ["2, ours", "2, other"]
+    ((_, (listens, first, cpu)),) = start.rows
+    assert 0 < float(listens) < float(first) and float(cpu) > 0
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the project's git repository")
+def test_another_revision() -> None:
+    with install.checkout("HEAD") as folder:
+        assert (folder / "addon/entry.py").read_bytes() == (ROOT / "addon/entry.py").read_bytes()
+        assert 0 < install.megabytes(folder) < 100
 
 
 @pytest.mark.parametrize(
     ("spans", "seconds"), [([], 0), ([(1, 2), (4, 5)], 2), ([(1, 3), (2, 4)], 3), ([(2, 3), (1, 5)], 4)]
 )
 def test_overlaps_count_once(spans: list[tuple[float, float]], seconds: float) -> None:
-    assert extension.busy(spans) == seconds
+    assert busy(spans) == seconds
 
 
 def test_percentiles() -> None:

@@ -91,18 +91,21 @@ def start_proxy(
     environment: Mapping[str, str] | None = None,
     listening: bool = True,
     program: str = "mitmdump",
+    root: Path = ROOT,
+    python: str = sys.executable,
 ) -> Iterator[Proxy]:
     """mitmdump, or mitmweb, with the project's mitm.yaml, changed by `options`, on a free port before `upstream`.
 
-    `admin` is the administrator's name and password. With `listening` False it isn't waited for.
+    `admin` is the administrator's name and password. With `listening` False it isn't waited for. `root` and `python`
+    can be those of another revision of the project.
     """
     with tempfile.TemporaryDirectory() as confdir:
-        config = yaml.safe_load((ROOT / "mitm.yaml").read_text())
-        config |= {"mode": [f"reverse:{upstream}@127.0.0.1:0"], "scripts": [str(ROOT / "addon/entry.py")]}
+        config = yaml.safe_load((root / "mitm.yaml").read_text())
+        config |= {"mode": [f"reverse:{upstream}@127.0.0.1:0"], "scripts": [str(root / "addon/entry.py")]}
         Path(confdir, "config.yaml").write_text(yaml.safe_dump(config | dict(options or {})))
         process = subprocess.Popen(
             [
-                sys.executable,
+                python,
                 "-c",
                 f"from mitmproxy.tools.main import {program}; {program}()",
                 "--set",
@@ -112,6 +115,7 @@ def start_proxy(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            cwd=root,
             env={
                 **os.environ,
                 "PYTHONUNBUFFERED": "1",
