@@ -68,6 +68,9 @@ HEADERS = (
     "No-Colon", "Accept: text/html", "Content-Type: application/x-www-form-urlencoded", "If-None-Match: *",
 )  # fmt: skip
 NAMES = ("jobs", "logs", "summary", "rerun", "cancel", "artifacts", "attempts")
+# What follows a job's id, and what follows a run's where {x} is one.
+JOB_TAILS = ("", "/logs", "/logs", "/rerun", "/logs?step=0&q=n", "/LOGS", "/")
+BY_ID = ("jobs", "logs", "artifacts", "rerun", "cancel")
 METHODS = ("HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "PROPFIND", "G\x00T", "CONNECT")
 BODY = "GET /api/v1/repos/victim/secret/actions/runs/1/logs HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -81,13 +84,20 @@ class Hostile:
     data: bytes
 
 
-def requests(repositories: Sequence[str], tokens: Sequence[str]) -> st.SearchStrategy[Hostile]:
-    """Good requests for these repositories by these callers, at most three parts of which are bent."""
+def requests(
+    repositories: Sequence[str], tokens: Sequence[str], run_ids: Sequence[int], job_ids: Sequence[int]
+) -> st.SearchStrategy[Hostile]:
+    """Good requests for these repositories by these callers, at most three parts of which are bent.
+
+    The ids are of runs and jobs of all of the repositories.
+    """
+    by_number = st.builds(lambda run, tail: f"runs/{run}{tail}", st.sampled_from(RUNS), st.sampled_from(TAILS))
+    by_job_id = st.builds(lambda job, tail: f"jobs/{job}{tail}", st.sampled_from(job_ids), st.sampled_from(JOB_TAILS))
+    by_run_id = st.builds(lambda run, tail: f"runs/{run}/{tail}", st.sampled_from(run_ids), st.sampled_from(BY_ID))
     path = st.builds(
-        lambda repo, run, tail: f"/api/v1/repos/{repo}/actions/runs/{run}{tail}",
+        lambda repo, tail: f"/api/v1/repos/{repo}/actions/{tail}",
         st.sampled_from(repositories),
-        st.sampled_from(RUNS),
-        st.sampled_from(TAILS),
+        st.one_of(by_number, by_number, by_job_id, by_run_id),
     )
     twice = [f"{a}, token {b}" for a, b in zip(tokens, reversed(tokens), strict=True)]
     parameters = (*PARAMETERS, *(f"token={token}" for token in tokens))
@@ -159,17 +169,24 @@ def _request(
     return Hostile(verb, target, text.encode("utf-8", "surrogateescape"))
 
 
-def meaning(target: str) -> tuple[str, str, str] | None:
+def meaning(target: str, native: bool = False) -> tuple[str, str, str] | None:
     """Owner, repository and run of an extension path, as Forgejo takes paths apart; None if it is none.
 
-    The list of runs, which is the extension's in front of some versions only, is the run `list`.
+    The list of runs, which is the extension's in front of some versions only, is the run `list`. A job's id is the run
+    `job:ID`. With `native`, {x} is an id, and so the run is `run:ID`.
     """
     path = re.split("[?#]", re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "", target), maxsplit=1)[0]
     parts = [unquote(part, errors="replace") for part in path.split("/") if part]
-    if parts[:3] != ["api", "v1", "repos"] or parts[5:7] != ["actions", "runs"]:
+    if parts[:3] != ["api", "v1", "repos"] or parts[5:6] != ["actions"] or len(parts) < 7:
         return None
-    run, rest = [*parts, "list"][7], parts[8:]
+    kind, run, rest = parts[6], [*parts, "list"][7], parts[8:]
+    if kind == "jobs" and len(parts) > 7 and rest in ([], ["logs"], ["rerun"]):
+        return parts[3], parts[4], f"job:{run}"
+    if kind != "runs":
+        return None
     if run in ("latest", "by-number"):
         return parts[3], parts[4], (rest or [""])[0] if run == "by-number" else run
+    if native and rest[:1] and rest[0] in BY_ID:
+        return (parts[3], parts[4], f"run:{run}") if len(rest) == 1 else None
     named = rest[:1] if rest[:1] == ["artifacts"] or (rest[:1] == ["jobs"] and len(rest) == 2) else rest
     return (parts[3], parts[4], run) if run == "list" or named in ([name] for name in NAMES) else None

@@ -1,6 +1,6 @@
 """Who may do what where: the expected statuses, one row for each caller, one column for each repository.
 
-An operation is a grid for v13 and what differs elsewhere. To add one: its request in OPERATIONS, its grid in GRIDS,
+An operation is a grid for v13 and what differs elsewhere. To add one: its request in OPERATIONS or BY_ID, its grid in GRIDS,
 its rows of other versions in DIFFERENT; or whose grid it shares in LIKE.
 """
 
@@ -17,7 +17,8 @@ FOR_ALL = ("public", "private", "missing")
 
 @dataclass(frozen=True)
 class Operation:
-    """A request below …/actions/runs, where {n} is a run that only this caller asks for, and the status of a yes.
+    """A request below …/actions, and the status of a yes. {n} is the number of a run that only this caller asks for, {run}
+    its id, and {job} the id of its job.
 
     The runs are done, or wait when it is `on_waiting` ones that it is for. `like` is an operation whose table holds for
     this one too, in the repositories `only` if they are named.
@@ -32,13 +33,37 @@ class Operation:
 
 
 OPERATIONS = {
-    "read": Operation("GET", "{n}/jobs", 200),
+    "read": Operation("GET", "runs/{n}/jobs", 200),
     "select": Operation(
-        "GET", "latest/jobs/build?branch=main&status=completed&wait=1", 200, like="read", only=("public", "private")
+        "GET",
+        "runs/latest/jobs/build?branch=main&status=completed&wait=1",
+        200,
+        like="read",
+        only=("public", "private"),
     ),
-    "rerun": Operation("POST", "{n}/rerun", 201),
+    "rerun": Operation("POST", "runs/{n}/rerun", 201),
     "cancel": Operation(
-        "POST", "{n}/cancel", 200, on_waiting=True, like="rerun", only=("public", "private", "team", "limited")
+        "POST", "runs/{n}/cancel", 200, on_waiting=True, like="rerun", only=("public", "private", "team", "limited")
+    ),
+}
+
+# The dialect by id, where the extension answers it. All of its routes ask the same: one reads everywhere, one changes.
+BY_ID = {
+    "job": Operation("GET", "jobs/{job}", 200, like="read"),
+    "job-rerun": Operation("POST", "jobs/{job}/rerun", 204, like="rerun"),
+    **{
+        name: Operation("GET", path, 200, like="read", only=("private",))
+        for name, path in {
+            "job-logs": "jobs/{job}/logs",
+            "job-step": "jobs/{job}/logs?step=0&format=ndjson",
+            "run-jobs": "runs/{run}/jobs",
+            "run-logs": "runs/{run}/logs",
+            "run-artifacts": "runs/{run}/artifacts",
+        }.items()
+    },
+    "run-rerun": Operation("POST", "runs/{run}/rerun", 204, like="rerun", only=("private", "archived")),
+    "run-cancel": Operation(
+        "POST", "runs/{run}/cancel", 204, on_waiting=True, like="rerun", only=("private", "archived")
     ),
 }
 
@@ -198,11 +223,12 @@ def expected(version: str, operation: str) -> dict[tuple[str, str], int]:
 
     Who is refused everywhere alike, for his credentials, asks for a few repositories only.
     """
-    like, only = OPERATIONS[operation].like or operation, OPERATIONS[operation].only or REPOSITORIES
+    asked = OPERATIONS.get(operation) or BY_ID[operation]
+    like, only = asked.like or operation, asked.only or REPOSITORIES
     rows = _rows(GRIDS[like]) | _rows(DIFFERENT[version].get(like, ""))
-    yes = {OPERATIONS[like].yes: OPERATIONS[operation].yes}
+    said = {OPERATIONS[like].yes: asked.yes} | ({409: 423} if operation in BY_ID else {})
     return {
-        (caller, repo): yes.get(status, status)
+        (caller, repo): said.get(status, status)
         for caller, row in rows.items()
         for repo, status in row.items()
         if repo in only and (repo in FOR_ALL or len(set(row.values())) > 1)

@@ -27,6 +27,11 @@ class ById:
     proxy: Proxy
 
     @property
+    def version(self) -> str:
+        """The version's name."""
+        return self.double.version
+
+    @property
     def number(self) -> int:
         """The major version."""
         return self.double.world.version.number
