@@ -36,7 +36,7 @@ class CancelRun:
 
     def cancel(self, query: Query, caller: Caller) -> Cancel:
         """Cancels all jobs that are not done. Raises Conflict if all are done, or if Forgejo cancels none."""
-        run = self._finder.to_change(query, caller)
+        run = self._finder.to_change(query, caller, "cancel")
         with trace.timed("forgejo"):
             return self._cancel(run, query.dry_run)
 

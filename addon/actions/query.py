@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from addon.model import Repo
 
@@ -51,8 +51,12 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query(Parameters):
-    """A request about runs of a repository. `run` is a run number, or None for the latest run."""
+    """A request about runs of a repository. `run` is a run number, or None for the latest run.
+
+    `may_be_id` says that the number came in a path where Forgejo's own API takes a database id.
+    """
 
     repo: Repo
     run: int | None = None
+    may_be_id: bool = field(default=False, compare=False)
     artifact: str | None = None

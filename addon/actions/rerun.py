@@ -64,7 +64,7 @@ class RerunRun:
         Raises Conflict if it is not possible now, if artifacts that are to be kept would be deleted, or if Forgejo
         accepts the rerun and does nothing.
         """
-        run = self._finder.to_change(query, caller)
+        run = self._finder.to_change(query, caller, "rerun")
         job = query.job
         if job is not None and job not in SEVERAL:
             job = job_index(run, job)

@@ -95,7 +95,7 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     access = Access(rest, upstream.set_lists_runs)
     runs_api = RunsApi(rest, access)
     selector = RunSelector(runs_api, web_ui, lambda: upstream.newest_first)
-    finder = RunFinder(access, selector, web_ui, runs_api, settings.default_attempt)
+    finder = RunFinder(access, selector, web_ui, runs_api, settings.default_attempt, upstream.has_run_route)
     wait_limits = WaitLimits(settings.threads, settings.recheck)
     waiting = Waiting(finder, selector, access, runs_api, web_ui, wait_limits)
     follow_limits = FollowLimits(settings.followers, settings.recheck)

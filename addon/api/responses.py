@@ -13,6 +13,7 @@ from flask import Request, Response, request
 from addon.api.body import Body
 from addon.api.links import Links
 from addon.caller import HEADERS, PARAMETERS, Caller
+from addon.model import Run
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -36,6 +37,12 @@ def caller_of(request: Request) -> Caller:
 def body_of(request: Request) -> Body:
     """The request's body. The proxy has cut it behind the largest one that is read."""
     return Body(request.get_data(cache=False), request.headers.get("Content-Type", ""), request.content_encoding or "")
+
+
+def run_header(run: Run) -> dict[str, str]:
+    """Which run a response is about: its number, and its id where Forgejo tells it."""
+    run_id = run.id if run.id is not None else run.details.id
+    return {"X-Actions-Run": str(run.number) if run_id is None else f"{run.number}; id={run_id}"}
 
 
 def links() -> Links:
@@ -73,12 +80,12 @@ class StreamingResponse(Response):
         return super().__call__(environ, started)
 
 
-def as_json(value: object, status: int = 200) -> Response:
-    """A JSON response."""
+def as_json(value: object, status: int = 200, run: Run | None = None) -> Response:
+    """A JSON response, about a run if one is given."""
     text = UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False)) + "\n"
     # A lone surrogate in a title is not valid UTF-8, so it is escaped.
     body = text.encode("utf-8", "backslashreplace")
-    return Response(body, status, content_type="application/json; charset=utf-8")
+    return Response(body, status, run_header(run) if run else None, content_type="application/json; charset=utf-8")
 
 
 def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -140,6 +140,7 @@ def parse(method: str, target: str, body: Body = NO_BODY, max_wait: int = MOST_W
     query = Query(
         repo=repo_of(parts),
         run=number,
+        may_be_id=number is not None and tail[0] != BY_NUMBER,
         artifact=_artifact(target) if action == "artifact" else None,
         **values,
     )

@@ -46,6 +46,10 @@ class Upstream:
         """Whether the API is known to list a run's jobs."""
         return versions.has_route("runs/{id}/jobs", self.major) is True
 
+    def has_run_route(self, action: str) -> bool | None:
+        """Whether this Forgejo has a route of its own for an action on a run; None if the version is unknown."""
+        return versions.has_route(versions.run_route(action), self.major)
+
     def check(self) -> None:
         """Asks for the version. It stays unknown if Forgejo hides it from anonymous clients (REQUIRE_SIGNIN_VIEW)."""
         before = self.major

@@ -11,7 +11,7 @@ import requests
 from tests.conftest import Target
 from tests.double import Double
 from tests.support.proxy import Proxy, start_proxy
-from tests.support.sample import Sample, sample
+from tests.support.sample import Sample, play, sample
 
 FIRST_ID = 1000
 
@@ -113,3 +113,47 @@ def test_a_run_number_is_served_though_it_is_an_id_as_well(target: Target, demo:
     named_alike = world.run(demo.repo, title="number like an id")
     told = target.request("GET", f"{demo.base}/by-number/{runs[0].id}", demo.reader).json()
     assert told["display_title"] == "number like an id" and told["run_number"] == named_alike.index
+
+
+# From which version on Forgejo has the route itself: only there could a client mean an id.
+AMBIGUOUS_SINCE = {"rerun": 17, "cancel": 16}
+
+
+@pytest.mark.parametrize("target", ["v15", "v16", "v17"], indirect=True)
+@pytest.mark.parametrize("action", AMBIGUOUS_SINCE)
+def test_nothing_is_changed_by_a_number_that_is_another_runs_id(target: Target, demo: Sample, action: str) -> None:
+    world = target.world
+    world.next_id["run"] = world.next_id.get("run", 1) + 5000
+    by_id = world.run(demo.repo)
+    demo.repo.next_index = by_id.id
+    by_number = world.run(demo.repo)
+    if action == "rerun":
+        for run in (by_id, by_number):
+            play(world, run)
+    before = [job.attempt for run in (by_id, by_number) for job in run.jobs]
+
+    def changed(path: str) -> requests.Response:
+        return target.request("POST", f"{demo.base}/{path}/{action}", demo.writer)
+
+    answer = changed(str(by_id.id))
+    if target.number < AMBIGUOUS_SINCE[action]:
+        assert answer.status_code in (200, 201) and answer.json()["run_number"] == by_number.index
+        return
+    message = answer.json()["message"]
+    assert answer.status_code == 409, message
+    assert f"is the number of one run (id {by_number.id}) and the id of run {by_id.index}" in message
+    for run in (by_id, by_number):
+        assert f"runs/by-number/{run.index}/{action}" in message
+    assert [job.attempt for run in (by_id, by_number) for job in run.jobs] == before
+    assert [run.done for run in (by_id, by_number)] == [action == "rerun"] * 2
+    assert changed(f"by-number/{by_number.index}").json()["run_number"] == by_number.index
+    assert changed(str(by_id.index)).json()["run_number"] == by_id.index, "which is no id in this repository"
+
+
+def test_a_read_says_number_and_id(target: Target, demo: Sample) -> None:
+    """On v12 a log's page shows no id."""
+    green = demo.runs["green"]
+    for tail in ("jobs", "logs", "summary", "artifacts"):
+        told = target.request("GET", f"{demo.base}/{green.index}/{tail}", demo.reader).headers["X-Actions-Run"]
+        with_id = target.number >= 13 or (tail == "summary" and target.number >= 12)
+        assert told == (f"{green.index}; id={green.id}" if with_id else str(green.index)), tail

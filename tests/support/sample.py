@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import requests
+
 from tests.double import JobSpec
 
 CI = (
@@ -58,3 +60,8 @@ def play(world: Any, run: Any, failing: str = "") -> None:
     for job in run.jobs:
         lines = BUILD_LINES if job.name == "build" else [[f"set up {job.name}"], [f"{job.name} ran"]]
         world.play(job, "failure" if job.name == failing else "success", lines)
+
+
+def number_in(response: requests.Response) -> int:
+    """The number of the run that a response is about."""
+    return int(response.headers["X-Actions-Run"].partition(";")[0])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from addon import trace
 from addon.actions.finding.find_job import job_index
 from addon.actions.finding.run_selector import DEFAULT_READING, Reading, RunSelector
 from addon.actions.query import NEWEST, Query
 from addon.caller import Caller
-from addon.errors import NotFound, RunNotFound
+from addon.errors import Conflict, NotFound, RunNotFound
 from addon.forgejo.access import Access, Grant
 from addon.forgejo.runs_api import RunsApi
 from addon.forgejo.web_ui import WebUi
@@ -18,9 +20,19 @@ class RunFinder:
     """Permission checks first, then the run. Only the Grant of a check leads to the administrator's session."""
 
     def __init__(
-        self, access: Access, selector: RunSelector, web_ui: WebUi, runs_api: RunsApi, default_attempt: str
+        self,
+        access: Access,
+        selector: RunSelector,
+        web_ui: WebUi,
+        runs_api: RunsApi,
+        default_attempt: str,
+        is_native: Callable[[str], bool | None],
     ) -> None:
-        """`default_attempt` is `1` or `latest`: which attempt's log is meant if the request names none."""
+        """`default_attempt` is `1` or `latest`: which attempt's log is meant if the request names none.
+
+        `is_native` tells whether this Forgejo has a route of its own, by database id, for an action on a run.
+        """
+        self._is_native = is_native
         self._access, self._selector, self._web_ui, self._runs_api = access, selector, web_ui, runs_api
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
@@ -42,12 +54,29 @@ class RunFinder:
         with trace.timed("forgejo"):
             return self.with_job(run, query.job or 0, self._attempt(query, run))
 
-    def to_change(self, query: Query, caller: Caller) -> Run:
-        """The run, for a caller who may start and stop runs."""
+    def to_change(self, query: Query, caller: Caller, action: str) -> Run:
+        """The run, for a caller who may start and stop runs. Raises Conflict if two runs could be meant."""
         with trace.timed("access"):
             grant = self._access.write(caller, query.repo)
         with trace.timed("forgejo"):
-            return self._selector.run(query, grant)
+            run = self._selector.run(query, grant)
+        with trace.timed("access"):
+            self._refuse_ambiguous(query, grant, run, action)
+        return run
+
+    def _refuse_ambiguous(self, query: Query, grant: Grant, run: Run, action: str) -> None:
+        """Where Forgejo has this route too, its clients mean an id: a number that is also one changes nothing."""
+        if not query.may_be_id or self._is_native(action) is False:
+            return
+        number = self._runs_api.number_of(grant, run.number)
+        if number in (None, run.number):
+            return
+        own_id = "" if run.id is None else f" (id {run.id})"
+        raise Conflict(
+            f"{run.number} is the number of one run{own_id} and the id of run {number}: nothing was changed. Ask for "
+            f"runs/by-number/{run.number}/{action} or runs/by-number/{number}/{action}; programs that use ids need "
+            "the proxy's option actions_collisions: native, or Forgejo's jobs/{id}/… routes"
+        )
 
     def with_job(self, run: Run, job: int | str, attempt: int) -> Run:
         """The run with this job and attempt (or NEWEST) in detail. Raises NotFound."""

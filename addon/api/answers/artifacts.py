@@ -12,7 +12,7 @@ from addon.actions.artifacts import ReadArtifacts
 from addon.actions.logs.lines import first_block_read
 from addon.actions.query import Query
 from addon.api.links import Links
-from addon.api.responses import Json, as_json, links, range_header, unsatisfiable
+from addon.api.responses import Json, as_json, links, range_header, run_header, unsatisfiable
 from addon.caller import Caller
 from addon.model import Artifact, Run
 
@@ -23,13 +23,13 @@ def artifacts(use_case: ReadArtifacts, query: Query, caller: Caller) -> Response
     """The list of a run's artifacts."""
     run, found = use_case.list(query, caller)
     listed = artifact_list(run, found, links())
-    return as_json({"total_count": len(listed), "artifacts": listed})
+    return as_json({"total_count": len(listed), "artifacts": listed}, run=run)
 
 
 def artifact(use_case: ReadArtifacts, query: Query, caller: Caller) -> Response:
     """One artifact's zip."""
     run, found = use_case.open(query, caller, request.method, range_header())
-    headers = {**found.headers, "X-Actions-Run": str(run.number)}
+    headers = {**found.headers, **run_header(run)}
     if found.status == 416:
         return unsatisfiable(found.headers, headers)
     if found.location is not None:

@@ -14,21 +14,22 @@ from addon.model import Job, JobDetail, LineRange, Run, Step
 
 def jobs(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
     """All jobs, or with `job` one."""
-    return as_json(jobs_json(use_case.list(query, caller, is_disconnected()), links()))
+    found = use_case.list(query, caller, is_disconnected())
+    return as_json(jobs_json(found, links()), run=found.run)
 
 
 def job(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
     """One job in detail."""
     run = use_case.one(query, caller, is_disconnected())
     job = run.jobs[run.detail.index]
-    return as_json({**_job(run, job, run.detail, links()), "done": job.status.done})
+    return as_json({**_job(run, job, run.detail, links()), "done": job.status.done}, run=run)
 
 
 def attempts(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
     """Each job's attempts, the first one first."""
     found, urls = use_case.attempts(query, caller), links()
     chosen = _chosen(found)
-    return as_json({"total_count": len(chosen), "jobs": [_attempts(found, job, urls) for job in chosen]})
+    return as_json({"total_count": len(chosen), "jobs": [_attempts(found, job, urls) for job in chosen]}, run=found.run)
 
 
 def jobs_json(found: JobList, links: Links) -> Json:

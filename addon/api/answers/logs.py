@@ -14,7 +14,7 @@ from addon.actions.logs.options import LogOptions
 from addon.actions.logs.read_logs import ReadLogs
 from addon.actions.query import ALL, FAILED, SEVERAL, UNSUCCESSFUL, Query
 from addon.api.answers import events
-from addon.api.responses import StreamingResponse, is_disconnected, range_header, unsatisfiable
+from addon.api.responses import StreamingResponse, is_disconnected, range_header, run_header, unsatisfiable
 from addon.api.text import bundle
 from addon.caller import Caller
 from addon.errors import BadRequest
@@ -106,7 +106,7 @@ def _wants_zip(query: Query) -> bool:
 
 def _run_headers(run: Run, query: Query) -> dict[str, str]:
     """Of several jobs' logs. Each log says its own attempt."""
-    return {"X-Actions-Run": str(run.number), "X-Actions-Attempt": str(query.attempt or "latest")}
+    return {**run_header(run), "X-Actions-Attempt": str(query.attempt or "latest")}
 
 
 def _job_headers(run: Run) -> dict[str, str]:
@@ -114,4 +114,4 @@ def _job_headers(run: Run) -> dict[str, str]:
     job = str(run.detail.index)
     complete = is_complete(run)
     known = {} if complete is None else {"X-Actions-Log-Complete": str(complete).lower()}
-    return {"X-Actions-Run": str(run.number), "X-Actions-Job": job, "X-Actions-Attempt": attempt, **known}
+    return {**run_header(run), "X-Actions-Job": job, "X-Actions-Attempt": attempt, **known}

@@ -18,7 +18,8 @@ from addon.model import Run, RunRow
 
 def info(waiting: Waiting, query: Query, caller: Caller) -> Response:
     """One run."""
-    return as_json(run_json(waiting.run_with_details(query, caller, is_disconnected()), links()))
+    run = waiting.run_with_details(query, caller, is_disconnected())
+    return as_json(run_json(run, links()), run=run)
 
 
 def runs(use_case: ListRuns, query: Query, caller: Caller) -> Response:

@@ -15,7 +15,7 @@ from addon.api.answers.artifacts import artifact_list
 from addon.api.answers.jobs import jobs_json, logs_url, step_json
 from addon.api.answers.runs import run_json
 from addon.api.links import Links
-from addon.api.responses import Json, as_json, is_disconnected, links
+from addon.api.responses import Json, as_json, is_disconnected, links, run_header
 from addon.api.text import markdown, terminal
 from addon.caller import Caller
 from addon.model import JobDetail, Run, Status
@@ -34,7 +34,7 @@ def summary(use_case: Summarize, query: Query, caller: Caller) -> Response:
     else:
         body = WRITERS[wanted](found, links()).encode("utf-8", "replace")
         response = Response(body, content_type=f"{wanted}; charset=utf-8")
-    response.headers["Vary"] = "Accept"
+    response.headers.update({"Vary": "Accept", **run_header(found.run)})
     return response
 
 
