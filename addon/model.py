@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 
@@ -38,6 +38,8 @@ def is_name(text: str) -> bool:
     return NAME.fullmatch(text) is not None and text not in (".", "..")
 
 
+# Later than any time: in an order of starts, the place of what has not started.
+LATEST_POSSIBLE = datetime.max.replace(tzinfo=UTC)
 _DONE = frozenset({Status.SUCCESS, Status.FAILURE, Status.CANCELLED, Status.SKIPPED})
 
 
@@ -77,7 +79,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job in the list of a run's page. `index` is its position there, from 0."""
+    """One job of a run. `index` is its position on the run's page, from 0.
+
+    Since v14 Forgejo may replace a job by others, and later jobs move to other indexes: only `id` stays. `needs` and
+    `runs_on` are those of the workflow file; like `attempt`, they are known where Forgejo's API tells them (v16).
+    """
 
     index: int
     id: int
@@ -85,6 +91,9 @@ class Job:
     status: Status
     duration_seconds: float | None
     can_rerun: bool
+    attempt: int | None = None
+    needs: tuple[str, ...] | None = None
+    runs_on: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +208,10 @@ class Run:
     rerun_deletes_artifacts: bool = False
     workflow_error: WorkflowError | None = None
     workflow_warnings: tuple[str, ...] | None = None
+
+    def job(self, job_id: int) -> Job | None:
+        """The job with this id; None if Forgejo has replaced it."""
+        return next((job for job in self.jobs if job.id == job_id), None)
 
     @property
     def detail_status(self) -> Status:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from addon import trace
-from addon.actions.changes import NO_RIGHT, changed_run, unfinished
+from addon.actions.changes import NO_RIGHT, RunChanges, changed_run, unfinished
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.query import Query
 from addon.caller import Caller
 from addon.errors import Conflict
-from addon.forgejo.web_ui import WebUi
 from addon.model import Job, Run
 
 
@@ -29,26 +28,27 @@ class Cancel:
 
 
 class CancelRun:
-    """Cancels runs with the administrator's session, for callers who may write."""
+    """Cancels runs for callers who may write: since v16 with their own credentials."""
 
-    def __init__(self, finder: RunFinder, web_ui: WebUi) -> None:
-        self._finder, self._web_ui = finder, web_ui
+    def __init__(self, finder: RunFinder) -> None:
+        self._finder = finder
 
     def cancel(self, query: Query, caller: Caller) -> Cancel:
         """Cancels all jobs that are not done. Raises Conflict if all are done, or if Forgejo cancels none."""
-        run = self._finder.to_change(query, caller, "cancel")
+        run, changes = self._finder.to_change(query, caller, "cancel")
         with trace.timed("forgejo"):
-            return self._cancel(run, query.dry_run)
+            return self._cancel(run, changes, query.dry_run)
 
-    def _cancel(self, run: Run, dry_run: bool) -> Cancel:
+    @staticmethod
+    def _cancel(run: Run, changes: RunChanges, dry_run: bool) -> Cancel:
         if run.done:
             raise Conflict(f"run {run.number} is done ({run.status}): there is nothing to cancel")
         if dry_run:
             if not run.cancellable:
                 raise Conflict(NO_RIGHT)
             return Cancel(run, run, dry_run)
-        self._web_ui.cancel(run)
-        after = changed_run(self._web_ui, run, 0, lambda now: not unfinished(now))
+        changes.cancel(run)
+        after = changed_run(changes.again, run, run.jobs[0], lambda now: not unfinished(now))
         if after is None:
             raise Conflict("Forgejo accepted the cancel, but the run goes on")
         return Cancel(run, after, dry_run)

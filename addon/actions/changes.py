@@ -1,27 +1,67 @@
-"""What reruns and cancels share: checking whether a change that Forgejo accepted has happened."""
+"""What reruns and cancels share: who makes the change, and whether a change that Forgejo accepted has happened."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from addon.errors import UpstreamUnexpected
+from addon import trace
+from addon.forgejo.artifacts import ArtifactPages
 from addon.forgejo.web_ui import WebUi
-from addon.model import Job, Run
+from addon.model import LATEST_POSSIBLE, Artifact, Job, Run
 
 # Forgejo stores the change before it answers, so the first check should succeed. The pause is in seconds.
 CHECKS, PAUSE = 3, 0.2
+SIDE_BY_SIDE = 4
 NO_RIGHT = "Forgejo's pages don't offer this to the proxy's account: it may not write here, or the workflow is invalid"
 
 
-def changed_run(web_ui: WebUi, run: Run, job: int, has_changed: Callable[[Run], bool]) -> Run | None:
-    """The run with `job` in detail as soon as it has changed; None if it does not change soon."""
+class RunChanges(Protocol):
+    """Changes runs, and reads them before and after: as the caller himself, or with the administrator's session."""
+
+    def again(self, run: Run, job: Job) -> Run:
+        """The run's present state, if possible with this job in detail."""
+
+    def rerun(self, run: Run, job: Job | None) -> int | None:
+        """Requests a rerun of the run or of one job. Returns the new attempt of that (or the first) job, if told."""
+
+    def cancel(self, run: Run) -> None:
+        """Requests a cancel of the run."""
+
+    def artifacts(self, run: Run) -> tuple[Artifact, ...]:
+        """The run's artifacts."""
+
+    def in_order(self, run: Run, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs in an order in which none comes before one that it needs.
+
+        Forgejo does not show what a job needs. But a job starts after the jobs that it needs have ended, so the
+        order of their starts will do.
+        """
+
+
+class BySession:
+    """Changes with the administrator's session, on every version."""
+
+    def __init__(self, web_ui: WebUi, artifacts: ArtifactPages) -> None:
+        self.again, self.rerun, self.cancel = web_ui.same_job, web_ui.rerun, web_ui.cancel
+        self.artifacts = artifacts.list
+        self._web_ui = web_ui
+
+    def in_order(self, run: Run, jobs: Sequence[Job]) -> list[Job]:
+        """See RunChanges."""
+        with trace.pool(SIDE_BY_SIDE) as pool:
+            started = pool.map(lambda job: self._web_ui.job_started(run, job.index), jobs)
+            starts = {job.id: start or LATEST_POSSIBLE for job, start in zip(jobs, started, strict=True)}
+        return sorted(jobs, key=lambda job: (starts[job.id], job.index))
+
+
+def changed_run(again: Callable[[Run, Job], Run], run: Run, job: Job, has_changed: Callable[[Run], bool]) -> Run | None:
+    """The run as soon as it has changed; None if it does not change soon. `again` reads it, with `job` in detail."""
     for check in range(CHECKS):
         if check:
             time.sleep(PAUSE)
-        now = web_ui.run(run.repo, run.number, job)
-        if len(now.jobs) < len(run.jobs):
-            raise UpstreamUnexpected("jobs of the run have vanished")
+        now = again(run, job)
         if has_changed(now):
             return now
     return None

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from addon import trace
-from addon.actions.changes import NO_RIGHT, changed_run
+from addon.actions.changes import NO_RIGHT, RunChanges, changed_run
 from addon.actions.finding.find_job import job_index, listed, several_jobs
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.query import ALL, FAILED, SEVERAL, UNSUCCESSFUL, Query
 from addon.caller import Caller
 from addon.errors import ApiError, Conflict
-from addon.forgejo.artifacts import ArtifactPages, artifact_names
-from addon.forgejo.web_ui import WebUi
+from addon.forgejo.artifacts import artifact_names
 from addon.model import Artifact, Job, Run, Status
 
-SIDE_BY_SIDE = 4
 # Failed jobs are rerun one after the other, and the run is read again after each.
 MOST_FAILED = 50
-UNKNOWN = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +28,8 @@ class Rerun:
     """The result of a rerun, or what a dry run would do.
 
     `job` is what was asked for: an index, FAILED, UNSUCCESSFUL, or None for all. `asked` are the jobs that Forgejo was
-    asked to rerun (`whole`: all of them); `attempts` are the new attempts by index, where Forgejo reports them;
-    `refused` says by index why Forgejo did not rerun some; `artifacts_deleted` are the artifacts that it deletes.
+    asked to rerun (`whole`: all of them); `attempts` are the new attempts by job id, where Forgejo reports them;
+    `refused` says by job id why Forgejo did not rerun some; `artifacts_deleted` are the artifacts that it deletes.
     """
 
     job: int | str | None
@@ -53,10 +49,10 @@ class Rerun:
 
 
 class RerunRun:
-    """Reruns with the administrator's session, for callers who may write."""
+    """Reruns for callers who may write: since v17 with their own credentials."""
 
-    def __init__(self, finder: RunFinder, web_ui: WebUi, artifacts: ArtifactPages) -> None:
-        self._finder, self._web_ui, self._artifacts = finder, web_ui, artifacts
+    def __init__(self, finder: RunFinder) -> None:
+        self._finder = finder
 
     def rerun(self, query: Query, caller: Caller) -> Rerun:
         """Reruns what the query names.
@@ -64,17 +60,21 @@ class RerunRun:
         Raises Conflict if it is not possible now, if artifacts that are to be kept would be deleted, or if Forgejo
         accepts the rerun and does nothing.
         """
-        run = self._finder.to_change(query, caller, "rerun")
+        run, changes = self._finder.to_change(query, caller, "rerun")
         job = query.job
         if job is not None and job not in SEVERAL:
             job = job_index(run, job)
         with trace.timed("forgejo"):
-            return self._rerun(run, None if job == ALL else job, query.keep_artifacts is not None, query.dry_run)
+            return self._rerun(
+                run, changes, None if job == ALL else job, query.keep_artifacts is not None, query.dry_run
+            )
 
-    def _rerun(self, run: Run, job: int | str | None, keep_artifacts: bool, dry_run: bool) -> Rerun:
+    def _rerun(
+        self, run: Run, changes: RunChanges, job: int | str | None, keep_artifacts: bool, dry_run: bool
+    ) -> Rerun:
         asked = _asked(run, job)
         whole = len(asked) == len(run.jobs) and not isinstance(job, int)
-        doomed = self._artifacts.list(run) if run.rerun_deletes_artifacts else ()
+        doomed = changes.artifacts(run) if run.rerun_deletes_artifacts else ()
         if keep_artifacts and (lost := [each for each in doomed if not each.expired]):
             raise Conflict(
                 f"a rerun in this Forgejo (v15 or later) deletes the run's artifacts: {artifact_names(lost)}; "
@@ -85,17 +85,20 @@ class RerunRun:
                 raise Conflict(NO_RIGHT)
             return Rerun(job, run, run, asked, whole, dry_run, artifacts_deleted=doomed)
         if whole:
-            attempts, refused = {0: self._web_ui.rerun(run, None)}, dict[int, str]()
-            after = self._after_rerun(run, None)
+            attempts, refused = {run.jobs[0].id: changes.rerun(run, None)}, dict[int, str]()
+            after = self._after_rerun(run, changes, None)
         else:
-            attempts, refused, after = self._one_by_one(run, asked)
-        left = after.artifacts or ()
+            attempts, refused, after = self._one_by_one(run, changes, asked)
+        left = changes.artifacts(after) if doomed else ()
         deleted = tuple(each for each in doomed if each not in left)
-        known = {index: attempt for index, attempt in attempts.items() if attempt is not None}
-        done = tuple(each for each in asked if each.index not in refused)
+        attempts |= {each.id: each.attempt for each in after.jobs if each.attempt and not each.status.done}
+        known = {job_id: attempt for job_id, attempt in attempts.items() if attempt is not None}
+        done = tuple(each for each in asked if each.id not in refused)
         return Rerun(job, run, after, done, whole, dry_run, known, refused, deleted)
 
-    def _one_by_one(self, run: Run, asked: Sequence[Job]) -> tuple[dict[int, int | None], dict[int, str], Run]:
+    def _one_by_one(
+        self, run: Run, changes: RunChanges, asked: Sequence[Job]
+    ) -> tuple[dict[int, int | None], dict[int, str], Run]:
         """The new attempts, the refusals, and the run afterwards.
 
         Forgejo reruns the jobs that need a rerun job with it. They are not asked for again: that would start them
@@ -104,39 +107,28 @@ class RerunRun:
         now = run
         attempts: dict[int, int | None] = {}
         refused: dict[int, str] = {}
-        for job in self._in_order(run, asked):
-            if not now.jobs[job.index].status.done:
+        for job in changes.in_order(run, asked) if len(asked) > 1 else asked:
+            here = now.job(job.id)
+            if here is None or not here.status.done:
                 continue
             try:
-                attempts[job.index] = self._web_ui.rerun(run, job.index)
-                now = self._after_rerun(now, job.index)
+                attempts[job.id] = changes.rerun(now, here)
+                now = self._after_rerun(now, changes, here)
             except ApiError as error:
                 if now is run:
                     raise
-                attempts.pop(job.index, None)
-                refused[job.index] = error.message
+                attempts.pop(job.id, None)
+                refused[job.id] = error.message
                 if not isinstance(error, Conflict):  # Forgejo itself fails
-                    left = (each.index for each in asked if now.jobs[each.index].status.done)
-                    refused |= {index: error.message for index in left if index not in attempts}
+                    left = (each.id for each in now.jobs if each.status.done and each.id in {job.id for job in asked})
+                    refused |= {job_id: error.message for job_id in left if job_id not in attempts}
                     break
         return attempts, refused, now
 
-    def _in_order(self, run: Run, jobs: Sequence[Job]) -> list[Job]:
-        """The jobs in an order in which none comes before one that it needs.
-
-        Forgejo does not show what a job needs. But a job starts after the jobs that it needs have ended, so the
-        order of their starts will do.
-        """
-        if len(jobs) < 2:
-            return list(jobs)
-        with trace.pool(SIDE_BY_SIDE) as pool:
-            starts = list(pool.map(lambda job: self._web_ui.job_started(run, job.index), jobs))
-        pairs = zip((start or UNKNOWN for start in starts), (job.index for job in jobs), strict=True)
-        return [run.jobs[index] for _, index in sorted(pairs)]
-
-    def _after_rerun(self, before: Run, job: int | None) -> Run:
+    @staticmethod
+    def _after_rerun(before: Run, changes: RunChanges, job: Job | None) -> Run:
         """The run after a rerun. Raises Conflict if nothing has changed."""
-        after = changed_run(self._web_ui, before, job or 0, lambda now: _has_changed(before, now, job))
+        after = changed_run(changes.again, before, job or before.jobs[0], lambda now: _has_changed(before, now, job))
         if after is None:
             raise Conflict("Forgejo accepted the rerun but nothing was rerun")
         return after
@@ -167,12 +159,12 @@ def _cancelled(run: Run) -> tuple[Job, ...]:
     return tuple(job for job in run.jobs if job.status is Status.CANCELLED)
 
 
-def _has_changed(before: Run, after: Run, job: int | None) -> bool:
+def _has_changed(before: Run, after: Run, job: Job | None) -> bool:
+    """Whether the run, or the job if one was rerun, goes on again or has a further attempt."""
     if job is None:
         if not after.done:
             return True
-    elif not after.jobs[job].status.done:
+    elif (now := after.job(job.id)) is None or not now.status.done or (now.attempt or 0) > (job.attempt or 0):
         return True
-    return before.detail.index == after.detail.index and len(after.detail.attempts or ()) > len(
-        before.detail.attempts or ()
-    )
+    same = before.jobs[before.detail.index].id == after.jobs[after.detail.index].id
+    return same and len(after.detail.attempts or ()) > len(before.detail.attempts or ())

@@ -16,6 +16,7 @@ from addon.actions.by_id.jobs import JobsById
 from addon.actions.by_id.logs import LogsById
 from addon.actions.by_id.search import JobSearch
 from addon.actions.cancel import CancelRun
+from addon.actions.changes import BySession
 from addon.actions.finding.list_runs import ListRuns
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.finding.run_selector import RunSelector
@@ -38,7 +39,7 @@ from addon.forgejo.admin import credentials
 from addon.forgejo.admin.session import AdminSession
 from addon.forgejo.artifacts import ArtifactPages
 from addon.forgejo.job_logs import JobLogs
-from addon.forgejo.native_api import NativeApi
+from addon.forgejo.native_api import CallersRuns, NativeApi
 from addon.forgejo.rest import RestApi
 from addon.forgejo.runs_api import RunsApi
 from addon.forgejo.transport import Transport
@@ -95,7 +96,16 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     access = Access(rest, upstream.set_lists_runs)
     runs_api = RunsApi(rest, access)
     selector = RunSelector(runs_api, web_ui, lambda: upstream.newest_first)
-    finder = RunFinder(access, selector, web_ui, runs_api, settings.default_attempt, upstream.has_run_route)
+    finder = RunFinder(
+        access,
+        selector,
+        web_ui,
+        runs_api,
+        settings.default_attempt,
+        upstream.has_run_route,
+        partial(CallersRuns, rest),
+        BySession(web_ui, artifact_pages),
+    )
     wait_limits = WaitLimits(settings.threads, settings.recheck)
     waiting = Waiting(finder, selector, access, runs_api, web_ui, wait_limits)
     follow_limits = FollowLimits(settings.followers, settings.recheck)
@@ -110,8 +120,8 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
         "attempts": partial(jobs.attempts, read_jobs),
         "logs": partial(logs.logs, ReadLogs(finder, web_ui, job_logs), following),
         "summary": partial(summary.summary, Summarize(waiting, web_ui, job_logs, artifact_pages)),
-        "rerun": partial(changes.rerun, RerunRun(finder, web_ui, artifact_pages)),
-        "cancel": partial(changes.cancel, CancelRun(finder, web_ui)),
+        "rerun": partial(changes.rerun, RerunRun(finder)),
+        "cancel": partial(changes.cancel, CancelRun(finder)),
         "artifacts": partial(artifacts.artifacts, read_artifacts),
         "artifact": partial(artifacts.artifact, read_artifacts),
     }

@@ -1,16 +1,27 @@
-"""What Forgejo's REST API tells a caller about runs and jobs by database id (v12 and later; jobs since v16)."""
+"""What Forgejo's REST API tells a caller about runs and jobs by database id, and lets him do with them.
+
+It tells runs since v12 and jobs since v16. Where it has a route for a change, the administrator's session is not used:
+Forgejo checks the caller's rights once more, and its records name the caller.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from addon.errors import NotFound
+from addon import trace
+from addon.errors import Conflict, NotFound, RunNotFound, UpstreamUnexpected
 from addon.forgejo.access import Grant
+from addon.forgejo.parsers import api_objects
 from addon.forgejo.parsers.values import changed
 from addon.forgejo.rest import RUNS, RestApi, RouteMissing, json_object
 from addon.forgejo.transport import QueryValues, Response
+from addon.model import LATEST_POSSIBLE, Artifact, Job, Run
+
+# Artifacts per request, and how many requests at most.
+PER_PAGE, MOST_PAGES = 50, 20
+SIDE_BY_SIDE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,69 @@ class NativeApi:
             return self._rest.ask_repo(grant.caller, grant.repo, tail, query=query).response
         except RouteMissing:
             raise NoRunIds from None
+
+
+class CallersRuns:
+    """One repository's runs, read and changed by a caller with a Grant (v16). Every method may raise RouteMissing."""
+
+    def __init__(self, rest: RestApi, grant: Grant) -> None:
+        self._rest, self._grant = rest, grant
+
+    def latest(self) -> int:
+        """The number of the newest run. Raises RunNotFound."""
+        runs = api_objects.run_list(self._get(RUNS, {"page": "1", "limit": "1"}))
+        if not runs:
+            raise RunNotFound(f"{self._grant.repo} has no runs")
+        return int(runs[0]["index_in_repo"])
+
+    def run(self, number: int) -> Run:
+        """The run of a number. Raises RunNotFound."""
+        runs = api_objects.run_list(self._get(RUNS, {"run_number": str(number), "page": "1", "limit": "1"}))
+        if not runs:
+            raise RunNotFound(f"no run {number}", number)
+        if runs[0].get("index_in_repo") != number:
+            raise UpstreamUnexpected("Forgejo's API answered with another run")
+        return api_objects.run(self._grant.repo, runs[0], self._get(f"{RUNS}/{runs[0]['id']}/jobs"))
+
+    def again(self, run: Run, job: Job) -> Run:
+        """The run's present state."""
+        return self.run(run.number)
+
+    def cancel(self, run: Run) -> None:
+        """Cancels the run's unfinished jobs."""
+        self._post(f"{RUNS}/{run.id}/cancel")
+
+    def rerun(self, run: Run, job: Job | None) -> int | None:
+        """Reruns the run or one job (v17). Raises Conflict if Forgejo refuses. It does not tell the new attempt."""
+        self._post(f"{RUNS}/{run.id}/rerun" if job is None else f"/actions/jobs/{job.id}/rerun")
+        return None
+
+    def artifacts(self, run: Run) -> tuple[Artifact, ...]:
+        """The run's artifacts, the first one first."""
+        found: list[Artifact] = []
+        for page in range(1, MOST_PAGES + 1):
+            each = self._get(f"{RUNS}/{run.id}/artifacts", {"page": str(page), "limit": str(PER_PAGE)})
+            if not isinstance(each, list):
+                raise UpstreamUnexpected("Forgejo's API list of artifacts is no list")
+            found += map(api_objects.artifact, each)
+            if len(each) < PER_PAGE:
+                break
+        return tuple(reversed(found))
+
+    def in_order(self, run: Run, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs in the order of their starts (v17)."""
+        with trace.pool(SIDE_BY_SIDE) as pool:
+            started = pool.map(lambda job: api_objects.started(self._get(f"/actions/jobs/{job.id}")), jobs)
+            starts = {job.id: start or LATEST_POSSIBLE for job, start in zip(jobs, started, strict=True)}
+        return sorted(jobs, key=lambda job: (starts[job.id], job.index))
+
+    def _get(self, tail: str, query: QueryValues | None = None) -> Any:
+        return self._rest.ask_repo(self._grant.caller, self._grant.repo, tail, query=query).response.json()
+
+    def _post(self, tail: str) -> None:
+        answer = self._rest.ask_repo(self._grant.caller, self._grant.repo, tail, {}, accept=(204, 400)).response
+        if answer.status == 400:
+            raise Conflict(f"Forgejo refuses: {json_object(answer).get('message')}")
 
 
 class NoRunIds(Exception):

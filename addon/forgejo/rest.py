@@ -94,7 +94,7 @@ class RestApi:
             if response.status not in (301, 302, 307, 308):
                 break
             repo = _renamed(response)
-        if response.status in accept and (response.status == 200 or response.media_type == "application/json"):
+        if response.status in accept and (response.status in (200, 204) or response.media_type == "application/json"):
             return RepoResponse(response, repo)
         raise _refusal(caller, repo, response)
 

@@ -17,10 +17,12 @@ from addon.forgejo.parsers.run_list import STATUS_NUMBERS, RunList, run_list
 from addon.forgejo.parsers.values import RunLink, run_link
 from addon.forgejo.transport import Response
 from addon.forgejo.web_routes import actions_path, job_path, run_error, run_path, unexpected_status
-from addon.model import JobDetail, Repo, Run, Status
+from addon.model import Job, JobDetail, Repo, Run, Status
 
 # A log cursor behind the last line: the view then shows the step's start and none of its lines.
 PAST_THE_END = 1 << 40
+# How often a run is read again because its jobs were replaced meanwhile.
+READINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +74,45 @@ class WebUi:
 
         `any_attempt` says that the job's detail does not matter, so the cheapest page may be read.
         """
-        path = f"{run_path(repo, number)}/jobs/{job}"
-        run = None
-        if self._numbers_attempts and (attempt == 1 or any_attempt):
-            run = self._first_attempt(repo, number, job, path)
-        if run is None:
-            run = self._newest_attempt(repo, number, job, path)
+        run = self._read(repo, number, job, attempt, any_attempt)
         if job >= len(run.jobs):
             raise NotFound(f"run {number} has no job {job}; it has {len(run.jobs)}, counted from 0")
-        return run if attempt is None else self._at_attempt(run, path, job, attempt)
+        return run if attempt is None else self._at_attempt(run, f"{run_path(repo, number)}/jobs/{job}", job, attempt)
+
+    def same_job(self, run: Run, job: Job, attempt: int | None = None) -> Run:
+        """The present state of the run with the same job in detail, wherever it is now. Raises NotFound.
+
+        Since v14 Forgejo may delete a job of an unfinished run and add others in its place, so indexes shift.
+        """
+        index = job.index
+        for _ in range(READINGS):
+            now = self._read(run.repo, run.number, index)
+            if now.jobs[now.detail.index].id == job.id:
+                if attempt is None:
+                    return now
+                return self._at_attempt(now, f"{run_path(run.repo, run.number)}/jobs/{index}", index, attempt)
+            index = _present_index(now, job)
+        raise UpstreamUnexpected("the jobs of the run keep changing")
+
+    def _read(self, repo: Repo, number: int, job: int, attempt: int | None = None, any_attempt: bool = False) -> Run:
+        """The run with a job in detail; with job 0 if there is no such job."""
+        path = f"{run_path(repo, number)}/jobs/{job}"
+        cheap = self._numbers_attempts and (attempt == 1 or any_attempt)
+        first = self._first_attempt(repo, number, job, path) if cheap else None
+        return first or self._newest_attempt(repo, number, job, path)
 
     def refreshed(self, run: Run) -> Run:
-        """The present state of the same run, job and attempt, with one request on every version. Raises NotFound."""
+        """The present state of the same run, job and attempt, mostly with one request. Raises NotFound."""
+        job = run.jobs[run.detail.index]
         response = self._session.post(job_path(run), {"logCursors": []})
+        if response.status == 500:  # another job is at this index now, without such an attempt
+            return self.same_job(run, job, run.detail.attempt)
         if response.status != 200:
             raise run_error(run.number, response)
         page = run_page.RunPage(run.workflow_id, run.id, None, run.artifacts)
         newer = run_page.run(run.repo, run.number, run.detail.index, page, response.json())
+        if newer.jobs[newer.detail.index].id != job.id:
+            return self.same_job(run, job, run.detail.attempt)
         return replace(newer, detail=replace(newer.detail, attempt=run.detail.attempt))
 
     def job_started(self, run: Run, job: int) -> datetime | None:
@@ -124,12 +148,12 @@ class WebUi:
             raise UpstreamUnexpected("Forgejo points to another run")
         return link.attempt
 
-    def rerun(self, run: Run, job: int | None) -> int | None:
+    def rerun(self, run: Run, job: Job | None) -> int | None:
         """Requests a rerun of the run or of one job. Returns the new attempt of that (or the first) job, from v13 on.
 
         Raises Conflict if Forgejo refuses. Before v15 a 200 proves nothing: check whether the state has changed.
         """
-        path = run_path(run.repo, run.number) + ("" if job is None else f"/jobs/{job}")
+        path = run_path(run.repo, run.number) + ("" if job is None else f"/jobs/{job.index}")
         response = self._session.post(f"{path}/rerun", {})
         if response.status == 200:
             return run_page.new_attempt(response.json())
@@ -207,6 +231,13 @@ class WebUi:
         if not repo.same_as(link.repo.owner, link.repo.name) or link.number < 1:
             raise UpstreamUnexpected("Forgejo points to another repository")
         return link.number
+
+
+def _present_index(run: Run, job: Job) -> int:
+    found = run.job(job.id)
+    if found is None:
+        raise NotFound(f"Forgejo has replaced job {job.index} ({job.name}) of run {run.number} by other jobs")
+    return found.index
 
 
 def check_attempt(detail: JobDetail, attempt: int) -> None:

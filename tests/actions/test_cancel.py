@@ -89,8 +89,13 @@ def test_reading_is_not_enough(target: Target, demo: Sample, busy: Any) -> None:
 @pytest.mark.parametrize(("kind", "status"), [("json", 409), ("status", 502), ("html", 409)])
 def test_a_yes_without_an_effect_is_no_success(target: Target, demo: Sample, busy: Any, kind: str, status: int) -> None:
     value = {"json": {}, "status": 500}.get(kind)
-    target.double.faults.append(Fault(match=rf"^POST /{demo.repo.full_name}/.*/cancel", kind=kind, value=value))
+    if target.number >= 16:  # the caller asks Forgejo's API himself, which says yes with 204 only
+        kind, value, status = ("status", 204, 409) if kind == "json" else (kind, value, 502)
+    target.double.faults.append(Fault(match=rf"^POST .*/{demo.repo.full_name}/.*/cancel", kind=kind, value=value))
     answer = target.request("POST", f"{demo.base}/{busy.index}/cancel", demo.writer)
+    if target.number >= 16:
+        assert answer.status_code == status and states(busy)[1] == "running"
+        return
     if kind == "html":  # a page without the signs of a session is taken for a lost one, and the request repeated
         assert answer.status_code == 200 and states(busy)[1] == "cancelled"
         return

@@ -31,9 +31,31 @@ def states(run: Any) -> list[str]:
 
 
 def posts(target: Target, demo: Sample) -> list[str]:
-    """What Forgejo was asked to do here, in order."""
-    mine = [seen for seen in target.double.requests_by_session() if seen.path.startswith(f"/{demo.repo.full_name}/")]
-    return [seen.path.partition("/actions/")[2] for seen in mine if seen.path.endswith(("/rerun", "/cancel"))]
+    """What Forgejo was asked to do here, in order, in the paths of its pages. Since v17 the caller asks himself."""
+    paths = {f"/{demo.repo.full_name}/actions/{path_of(job.run, job)}": path_of(job.run, job) for job in jobs_of(demo)}
+    paths |= {f"/{demo.repo.full_name}/actions/{path_of(run)}": path_of(run) for run in demo.repo.runs}
+    if target.number >= 17:
+        api = f"/api/v1/repos/{demo.repo.full_name}/actions"
+        paths = {f"{api}/jobs/{job.id}/rerun": path_of(job.run, job) for job in jobs_of(demo)}
+        paths |= {f"{api}/runs/{run.id}/rerun": path_of(run) for run in demo.repo.runs}
+    return [paths[each.path] for each in list(target.double.requests) if each.method == "POST" and each.path in paths]
+
+
+def path_of(run: Any, job: Any = None) -> str:
+    return f"runs/{run.index}/rerun" if job is None else f"runs/{run.index}/jobs/{job.index}/rerun"
+
+
+def jobs_of(demo: Sample) -> list[Any]:
+    return [job for run in demo.repo.runs for job in run.jobs]
+
+
+def fail(target: Target, demo: Sample, run: Any, job: Any = None, **fault: Any) -> None:
+    """Plants a fault for the next rerun of a run or a job."""
+    if target.number >= 17:
+        path = f"/api/v1/repos/{demo.repo.full_name}/actions/" + (f"jobs/{job.id}" if job else f"runs/{run.id}")
+    else:
+        path = f"/{demo.repo.full_name}/actions/{path_of(run, job)}".removesuffix("/rerun")
+    target.double.faults.append(Fault(match=rf"^POST {path}/rerun", **fault))
 
 
 def test_a_whole_run(target: Target, demo: Sample) -> None:
@@ -69,7 +91,10 @@ def test_a_missing_run_or_job(target: Target, demo: Sample) -> None:
 
 
 def test_a_yes_without_an_effect_is_a_conflict(target: Target, demo: Sample) -> None:
-    target.double.faults.append(Fault(match=rf"^POST /{demo.repo.full_name}/.*/rerun", kind="json", value={}))
+    if target.number >= 17:
+        fail(target, demo, demo.runs["green"], kind="status", value=204)
+    else:
+        fail(target, demo, demo.runs["green"], kind="json", value={})
     answer = target.request("POST", f"{demo.base}/1/rerun", demo.writer)
     assert answer.status_code == 409 and "nothing was rerun" in answer.json()["message"]
 
@@ -168,13 +193,13 @@ def test_failed_when_there_is_nothing_to_do(target: Target, demo: Sample) -> Non
 
 def test_a_refusal_half_way_is_told(target: Target, demo: Sample) -> None:
     run = finished(target, demo, MATRIX, j0="failure", j3="failure")
-    target.double.faults.append(Fault(match=rf"^POST /{demo.repo.full_name}/.*/jobs/3/rerun", kind="status", value=500))
+    fail(target, demo, run, run.jobs[3], kind="status", value=500)
     answer = target.request("POST", f"{demo.base}/{run.index}/rerun?job=failed", demo.writer)
     assert answer.status_code == 201 and states(run)[0] == "waiting" and states(run)[3] == "failure"
     (refused,) = answer.json()["refused_jobs"]
     assert refused["index"] == 3 and "500" in refused["message"]
     first = finished(target, demo, MATRIX, j0="failure", j3="failure")
-    target.double.faults.append(Fault(match=rf"^POST /{demo.repo.full_name}/.*/jobs/0/rerun", kind="status", value=500))
+    fail(target, demo, first, first.jobs[0], kind="status", value=500)
     assert target.request("POST", f"{demo.base}/{first.index}/rerun?job=failed", demo.writer).status_code == 502
 
 

@@ -85,7 +85,8 @@ def answer(fault: Fault, application: WsgiApp, environ: dict[str, Any], start: A
     if fault.kind == "json":
         media_type, body = "application/json;charset=utf-8", json.dumps(fault.value).encode()
     elif fault.kind == "status":
-        status, media_type, body = f"{fault.value} Planted", "text/plain; charset=utf-8", b"planted\n"
+        body = b"" if fault.value == 204 else b"planted\n"
+        status, media_type = f"{fault.value} Planted", "text/plain; charset=utf-8"
     start(status, [("Content-Type", media_type), ("Content-Length", str(len(body)))])
     return [body]
 

@@ -27,7 +27,7 @@ class ChangeById:
             return
         with trace.timed("forgejo"):
             self._web_ui.cancel(run)
-            self._check(run, 0, lambda now: not unfinished(now))
+            self._check(run, run.jobs[0], lambda now: not unfinished(now))
 
     def rerun_run(self, caller: Caller, repo: Repo, run_id: int) -> None:
         """Reruns all jobs. Before v15 Forgejo would rerun the finished jobs of an unfinished run: that is refused."""
@@ -52,16 +52,17 @@ class ChangeById:
     def _rerun(self, run: Run, job: Job | None, running: Callable[[Run], str | None]) -> None:
         """Forgejo's page refuses without a reason that a program can read. Two have been excluded: one is left."""
         try:
-            self._web_ui.rerun(run, None if job is None else job.index)
+            self._web_ui.rerun(run, job)
         except Conflict:
             now = self._web_ui.run(run.repo, run.number)
             raise BadRequest(running(now) or DISABLED) from None
-        index = run.detail.index if job is None else job.index
-        self._check(run, index, lambda now: running(now) is not None or _has_more_attempts(run, now))
+        self._check(
+            run, job or run.jobs[run.detail.index], lambda now: running(now) is not None or _has_more_attempts(run, now)
+        )
 
-    def _check(self, run: Run, job: int, has_changed: Callable[[Run], bool]) -> None:
+    def _check(self, run: Run, job: Job, has_changed: Callable[[Run], bool]) -> None:
         """Before v15, a 200 of Forgejo's page proves nothing."""
-        if changed_run(self._web_ui, run, job, has_changed) is None:
+        if changed_run(self._web_ui.same_job, run, job, has_changed) is None:
             raise UpstreamUnexpected("Forgejo accepted the change, but nothing has changed")
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from addon import trace
+from addon.actions.changes import RunChanges
 from addon.actions.finding.find_job import job_index
 from addon.actions.finding.run_selector import DEFAULT_READING, Reading, RunSelector
 from addon.actions.query import NEWEST, Query
 from addon.caller import Caller
 from addon.errors import Conflict, NotFound, RunNotFound
 from addon.forgejo.access import Access, Grant
+from addon.forgejo.native_api import CallersRuns
+from addon.forgejo.rest import RouteMissing
 from addon.forgejo.runs_api import RunsApi
 from addon.forgejo.web_ui import WebUi
 from addon.model import Run
@@ -27,12 +30,15 @@ class RunFinder:
         runs_api: RunsApi,
         default_attempt: str,
         is_native: Callable[[str], bool | None],
+        own_runs: Callable[[Grant], CallersRuns],
+        by_session: RunChanges,
     ) -> None:
         """`default_attempt` is `1` or `latest`: which attempt's log is meant if the request names none.
 
-        `is_native` tells whether this Forgejo has a route of its own, by database id, for an action on a run.
+        `is_native` tells whether this Forgejo has a route of its own, by database id, for an action on a run. Then
+        `own_runs` gives what the caller can do himself; else a change is made `by_session`.
         """
-        self._is_native = is_native
+        self._is_native, self._own_runs, self._by_session = is_native, own_runs, by_session
         self._access, self._selector, self._web_ui, self._runs_api = access, selector, web_ui, runs_api
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
@@ -54,15 +60,27 @@ class RunFinder:
         with trace.timed("forgejo"):
             return self.with_job(run, query.job or 0, self._attempt(query, run))
 
-    def to_change(self, query: Query, caller: Caller, action: str) -> Run:
-        """The run, for a caller who may start and stop runs. Raises Conflict if two runs could be meant."""
+    def to_change(self, query: Query, caller: Caller, action: str) -> tuple[Run, RunChanges]:
+        """The run, for a caller who may start and stop runs, and what makes the change.
+
+        Raises Conflict if two runs could be meant.
+        """
         with trace.timed("access"):
             grant = self._access.write(caller, query.repo)
         with trace.timed("forgejo"):
-            run = self._selector.run(query, grant)
+            run, changes = self._run_to_change(query, grant, action)
         with trace.timed("access"):
             self._refuse_ambiguous(query, grant, run, action)
-        return run
+        return run, changes
+
+    def _run_to_change(self, query: Query, grant: Grant, action: str) -> tuple[Run, RunChanges]:
+        if self._is_native(action):
+            own = self._own_runs(grant)
+            try:
+                return self._selector.run(query, grant, Reading(own=own)), own
+            except RouteMissing:  # after a downgrade
+                pass
+        return self._selector.run(query, grant), self._by_session
 
     def _refuse_ambiguous(self, query: Query, grant: Grant, run: Run, action: str) -> None:
         """Where Forgejo has this route too, its clients mean an id: a number that is also one changes nothing."""

@@ -15,6 +15,7 @@ from addon.actions.query import Query
 from addon.errors import BadRequest, NotFound, RunNotFound
 from addon.forgejo import versions
 from addon.forgejo.access import Grant
+from addon.forgejo.native_api import CallersRuns
 from addon.forgejo.parsers.api_objects import ListedRun
 from addon.forgejo.runs_api import MOST_PER_PAGE, RunsApi
 from addon.forgejo.web_ui import WebUi
@@ -48,12 +49,14 @@ class Search:
 class Reading:
     """How to read the run's page: which job in detail, and whether any attempt of it will do.
 
-    `on_latest` is called with the number of the latest run before its page is read, if there are no filters.
+    `on_latest` is called with the number of the latest run before its page is read, if there are no filters. With
+    `own`, the caller himself reads the run, without any job in detail.
     """
 
     job: int = 0
     any_attempt: bool = False
     on_latest: Callable[[int], object] = lambda number: None
+    own: CallersRuns | None = None
 
 
 DEFAULT_READING = Reading()
@@ -72,7 +75,7 @@ class RunSelector:
         filters = Filters.of(query)
         if query.run is None:
             return self.newest(filters, grant, reading)
-        run = self._web_ui.run(grant.repo, query.run, reading.job, any_attempt=reading.any_attempt)
+        run = self._open(query.run, grant, reading)
         if mismatch := filters.mismatch(run):
             raise NotFound(f"run {run.number} {mismatch}")
         if filters.event is not None:
@@ -82,18 +85,23 @@ class RunSelector:
     def newest(self, filters: Filters, grant: Grant, reading: Reading = DEFAULT_READING) -> Run:
         """The newest run that matches. Raises RunNotFound."""
         if not filters:
-            number = self._web_ui.latest(grant.repo)
+            number = reading.own.latest() if reading.own else self._web_ui.latest(grant.repo)
             reading.on_latest(number)
-            return self._web_ui.run(grant.repo, number, reading.job, any_attempt=reading.any_attempt)
+            return self._open(number, grant, reading)
         search = Search()
         for opened, number in enumerate(self._candidates(filters, grant, search), start=1):
-            run = self._web_ui.run(grant.repo, number, reading.job, any_attempt=reading.any_attempt)
+            run = self._open(number, grant, reading)
             if filters.mismatch(run) is None:
                 return run
             if opened == MOST_OPENED:
                 search.complete = False
                 break
         raise search.not_found(grant, filters)
+
+    def _open(self, number: int, grant: Grant, reading: Reading) -> Run:
+        if reading.own is not None:
+            return reading.own.run(number)
+        return self._web_ui.run(grant.repo, number, reading.job, any_attempt=reading.any_attempt)
 
     def newest_candidate(self, filters: Filters, grant: Grant) -> int | None:
         """The number of the newest run that may match, searched on one page only; for pollers.

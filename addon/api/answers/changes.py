@@ -40,24 +40,26 @@ def cancel(use_case: CancelRun, query: Query, caller: Caller) -> Response:
 
 def _rerun(done: Rerun, urls: Links) -> Json:
     """`jobs` are all jobs that are rerun: those asked for and their dependents. A dry run knows only the former."""
-    asked = {each.index for each in done.asked}
+    asked = {each.id for each in done.asked}
     started = [each for each in done.after.jobs if not each.status.done]
     shown = list(done.asked) if done.dry_run else started
     return {
         **_state(done.after, done.dry_run, urls),
         "job": done.job,
-        "attempt": next((done.attempts[index] for index in sorted(done.attempts)), None),
+        "attempt": next((done.attempts[each.id] for each in done.after.jobs if each.id in done.attempts), None),
         "jobs": [
             {
                 **_job(each, done.before),
-                "asked": done.whole or each.index in asked,
-                "attempt": done.attempts.get(each.index),
+                "asked": done.whole or each.id in asked,
+                "attempt": done.attempts.get(each.id),
             }
             for each in shown
         ],
         "skipped_jobs": [_job(each, done.before) for each in done.after.jobs if each.status is Status.SKIPPED],
         "refused_jobs": [
-            {**_job(done.after.jobs[index], done.before), "message": why} for index, why in done.refused.items()
+            {**_job(each, done.before), "message": done.refused[each.id]}
+            for each in done.after.jobs
+            if each.id in done.refused
         ],
         "message": _left_out(done),
         "artifacts_deleted": [{"name": each.name, "size_in_bytes": each.size} for each in done.artifacts_deleted],
@@ -74,7 +76,7 @@ def _left_out(done: Rerun) -> str | None:
 def _cancel(done: Cancel, urls: Links) -> Json:
     return {
         **_state(done.after, done.dry_run, urls),
-        "jobs": [_job(done.after.jobs[each.index], done.before) for each in done.jobs],
+        "jobs": [_job(done.after.job(each.id) or each, done.before) for each in done.jobs],
     }
 
 
@@ -93,5 +95,11 @@ def _state(run: Run, dry_run: bool, urls: Links) -> Json:
 
 
 def _job(job: Job, before: Run) -> Json:
-    previous = before.jobs[job.index].status if job.index < len(before.jobs) else None
-    return {"index": job.index, "id": job.id, "name": job.name, "status": job.status, "previous_status": previous}
+    previous = before.job(job.id)
+    return {
+        "index": job.index,
+        "id": job.id,
+        "name": job.name,
+        "status": job.status,
+        "previous_status": previous.status if previous else None,
+    }
