@@ -28,6 +28,8 @@ MOST_TEXT = 200
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 # The action of the extension's pages about itself. Monitoring asks for them every few seconds: they get no line.
 ABOUT = "about"
+# The action of a browser's question whether a page of another origin may send a request.
+PREFLIGHT = "preflight"
 # The action of a request that could not be parsed.
 INVALID = "invalid"
 

@@ -59,7 +59,7 @@ def create_app(parts: Parts, secret: str) -> Flask:
         except Exception as error:  # the caller gets no details
             log_unexpected(error)
             response = error_response(500, InternalError().message)
-        return _with_headers(response)
+        return _with_headers(_with_cors(parts, response))
 
     # Without methods, a rule takes every one. So a wrong one is refused where it is known which are right.
     app.view_functions["answer"] = answer
@@ -78,6 +78,9 @@ def _answer(parts: Parts, secret: str) -> Response:
         raise Forbidden("this port answers only the proxy beside it")
     if time.monotonic() - float(request.headers[ARRIVED_HEADER]) > PATIENCE:
         raise Busy("too many requests at once; try again later", RETRY_AFTER)
+    if _is_preflight() and (allowed := parts.cors.preflight(dict(request.headers))) is not None:
+        trace.current().operation = Operation(journal.PREFLIGHT)
+        return Response(None, 200, allowed)
     target = request.environ["REQUEST_URI"]
     if routes.is_about(target):
         trace.current().operation = Operation(journal.ABOUT)
@@ -101,6 +104,21 @@ def _by_number(parts: Parts, target: str, caller: Caller) -> Response:
         return parts.handlers[parsed.action](parsed.query, caller)
     except RunNotFound as missing:
         raise parts.finder.with_hint(missing, parsed.query, caller) from None
+
+
+def _is_preflight() -> bool:
+    """Whether a browser asks for permission to send a request from a page of another origin."""
+    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+
+
+def _with_cors(parts: Parts, response: Response) -> Response:
+    """Lets a browser's page of another origin read the response, if Forgejo lets it read its API's."""
+    if "Origin" in request.headers and not _is_preflight():
+        allowed = dict(parts.cors.reading(request.headers["Origin"], request.method))
+        if vary := allowed.pop("vary", None):
+            response.vary.add(vary)
+        response.headers.update(allowed)
+    return response
 
 
 def _with_headers(response: Response) -> Response:

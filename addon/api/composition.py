@@ -43,7 +43,7 @@ from addon.forgejo.native_api import CallersRuns, NativeApi
 from addon.forgejo.rest import RestApi
 from addon.forgejo.runs_api import RunsApi
 from addon.forgejo.transport import Transport
-from addon.forgejo.upstream import Upstream, reported_version
+from addon.forgejo.upstream import Cors, Upstream, reported_version
 from addon.forgejo.web_ui import WebUi
 from addon.journal import Journal
 from addon.settings import Settings
@@ -70,6 +70,7 @@ class Parts:
     about: About
     journal: Journal
     max_wait: int
+    cors: Cors
 
 
 def connect(settings: Settings) -> Upstream:
@@ -141,7 +142,8 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
         ChangeById(by_id, web_ui),
     )
     log = Journal(settings.log, metrics.count_request)
-    return Parts(handlers, native, settings.collisions, access, finder, following, about, log, settings.max_wait)
+    cors = Cors(callers)
+    return Parts(handlers, native, settings.collisions, access, finder, following, about, log, settings.max_wait, cors)
 
 
 def _check_health(callers: Transport, session: AdminSession) -> None:

@@ -15,6 +15,11 @@ from addon.forgejo.transport import Transport
 
 # Seconds between two checks.
 CHECK_EVERY = 60.0
+# A path of the API on every version.
+VERSION_PATH = "/api/v1/version"
+ORIGIN, METHOD, HEADERS = "Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"
+# The headers that allow a page of another origin to read a response.
+READING = ("access-control-allow-origin", "access-control-allow-credentials")
 
 
 class Upstream:
@@ -79,10 +84,45 @@ class Upstream:
             self.check()
 
 
+class Cors:
+    """Cross-origin requests of browsers: Forgejo decides about the extension's paths as about its own API.
+
+    With `[cors] ENABLED`, Forgejo answers a preflight for any path of its API alike, before it looks for a route or for
+    credentials. So a preflight for one path also tells what a response to another one needs.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def preflight(self, headers: Mapping[str, str]) -> Mapping[str, str] | None:
+        """The headers of the response to a preflight with these headers; None if Forgejo answers none."""
+        return self._ask({name: headers[name] for name in (ORIGIN, METHOD, HEADERS) if name in headers})
+
+    def reading(self, origin: str, method: str) -> Mapping[str, str]:
+        """The headers of any other response to this origin; empty if Forgejo adds none."""
+        found = self._ask({ORIGIN: origin, METHOD: method})
+        if found is None:
+            return {}
+        return {"vary": ORIGIN} | {name: found[name] for name in READING if name in found}
+
+    def _ask(self, headers: Mapping[str, str]) -> Mapping[str, str] | None:
+        try:
+            answer = self._transport.request("OPTIONS", VERSION_PATH, headers)
+        except ApiError:
+            return None
+        if answer.status not in (200, 204) or ORIGIN.lower() not in answer.headers.get("vary", "").lower():
+            return None
+        return {
+            name: value
+            for name, value in answer.headers.items()
+            if name == "vary" or name.startswith("access-control-allow-") or name == "access-control-max-age"
+        }
+
+
 def reported_version(
     transport: Transport, headers: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None
 ) -> str | None:
     """The version that Forgejo reports to these credentials; None if it doesn't. Raises ApiError."""
-    answer = transport.request("GET", "/api/v1/version", headers=headers, query=query).json()
+    answer = transport.request("GET", VERSION_PATH, headers=headers, query=query).json()
     version = answer.get("version") if isinstance(answer, dict) else None
     return version if isinstance(version, str) else None

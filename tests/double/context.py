@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from flask import Response, g, request
 
 from tests.double import answers, html
+from tests.double.cors import Cors
 from tests.double.model import Repo, User
 from tests.double.permissions import Principal, allowed, sees
 from tests.double.sessions import Session, Sessions
@@ -24,6 +25,7 @@ class Settings:
     ENABLE_INTERNAL_SIGNIN: bool = True
     REQUIRE_SIGNIN_VIEW: bool = False
     gzip: bool = False
+    cors: Cors | None = None  # without it, the API knows no OPTIONS
     SERVE_DIRECT: str = ""  # where the storage signs URLs that are served from there, as https://storage.example
     front_page: Callable[[], str] | None = None  # the demo's; with it, the pages of runs are made for people too
 

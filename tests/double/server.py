@@ -174,7 +174,11 @@ def _application() -> Flask:
         ctx.world.lock.acquire()
         g.context = ctx
         path = request.environ["double.path"]
-        if path.startswith("/api/") or git.is_service(path):
+        if path.startswith("/api/v1/") and ctx.settings.cors and (preflight := ctx.settings.cors.preflight()):
+            return preflight
+        if path.startswith("/api/"):
+            return Response("", 405) if request.method == "OPTIONS" else None
+        if git.is_service(path):
             return None
         if ctx.session is None and ctx.version.anonymous_sessions:
             signin.begin_session(ctx, Session())
@@ -194,6 +198,9 @@ def _application() -> Flask:
     def after(response: Response) -> Response:
         response.headers.setdefault("Cache-Control", "max-age=0, private, must-revalidate, no-transform")
         response.headers["X-Frame-Options"] = "SAMEORIGIN"
+        cors = g.context.settings.cors
+        if cors and request.environ["double.path"].startswith("/api/v1/") and "Vary" not in response.headers:
+            cors.add_to(response)
         for cookie in g.context.set_cookies.values():
             response.headers.add("Set-Cookie", cookie)
         _encode(g.context, response)
