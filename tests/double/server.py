@@ -74,7 +74,7 @@ class Double:
 
     def start(self) -> Double:
         if self._server is None:
-            self._server = Server(self._answer, self._port, lambda: time.time() + self.seconds_ahead)
+            self._server = Server(self.answer, self._port, lambda: time.time() + self.seconds_ahead)
             self._port = int(self._server.server_address[1])
             threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
@@ -112,7 +112,8 @@ class Double:
 
     # --- WSGI ---
 
-    def _answer(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+    def answer(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        """The WSGI application."""
         raw, query = environ["RAW_PATH"], environ["QUERY_STRING"]
         ctx = self._context(environ)
         path = raw.removeprefix(ctx.sub) if raw.startswith(f"{ctx.sub}/") else raw

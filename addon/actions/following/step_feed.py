@@ -59,7 +59,7 @@ class StepFeeds:
         """
         check_size(run, size)
         steps = run.detail.steps
-        if feed.over or feed.place >= len(steps):
+        if feed.over or feed.place >= len(steps) or not _is_settled(run, feed.place):
             return feed
         new = [line_hash(line.timestamp, line.message) for line in self._logs.step_lines(run, {feed.place: feed.shown})]
         now = replace(feed, shown=feed.shown + len(new), pending=(*feed.pending, *new))
@@ -83,6 +83,16 @@ class StepFeeds:
             return feed
         stop = index.position(found.first + found.count)
         return replace(feed, pending=feed.pending[found.count :], stop=stop, count=feed.count + found.count)
+
+
+def _is_settled(run: Run, place: int) -> bool:
+    """Whether the step's first line will stay its first line, and no line of it becomes another step's.
+
+    Forgejo makes up "Set up job" and "Complete job". The former has all lines until a step is reported to have begun.
+    The latter begins elsewhere when a further step runs.
+    """
+    made_up = place in (0, len(run.detail.steps) - 1)
+    return not made_up or run.detail.steps[place].status.done
 
 
 def _is_over(feed: StepFeed, status: Status, size: int) -> bool:

@@ -1,0 +1,245 @@
+"""Following without sockets, threads and real time: each request to the stand-in is a step of a script.
+
+The product's own code runs, from the followed stream down to `requests`. The stand-in is called in this process.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
+
+from addon.actions.following import feed, guard, step_feed, streams
+from addon.actions.following.events import Cursor
+from addon.actions.following.follow_logs import Following, FollowLimits, FollowLogs
+from addon.actions.logs import completeness
+from addon.actions.logs.options import LogOptions
+from addon.actions.polling import Pollers, Snapshot, _Poller
+from addon.actions.query import Query
+from addon.api.answers import events
+from addon.errors import ApiError
+from addon.forgejo.admin.credentials import Credentials
+from addon.forgejo.admin.session import AdminSession
+from addon.forgejo.job_logs import JobLogs
+from addon.forgejo.transport import Transport
+from addon.forgejo.web_ui import WebUi
+from addon.model import Repo, Run
+from tests.double import Double
+from tests.double.serving import AbortError
+
+# Seconds that pass with each poll. A stream that has not ended after so many polls hangs.
+POLL, MOST_POLLS = 0.4, 3000
+
+
+class Clock:
+    """The time that modules see instead of the real one."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.polls = 0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def poll(self) -> None:
+        """Time passes between two polls."""
+        self.now += POLL
+        self.polls += 1
+        assert self.polls < MOST_POLLS, "the stream does not end"
+
+
+class InProcess(HTTPAdapter):
+    """Calls the stand-in's application. `before` is called before each request."""
+
+    def __init__(self, double: Double) -> None:
+        super().__init__()
+        self.before: Callable[[], None] = lambda: None
+        self._double = double
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        self.before()
+        started: list[Any] = []
+        body = bytearray()
+        try:
+            chunks = self._double.answer(
+                _environ(request), lambda status, headers, _=None: started.extend((status, headers))
+            )
+            for chunk in chunks:
+                body += chunk
+            if hasattr(chunks, "close"):
+                chunks.close()
+        except AbortError:
+            if not started:
+                raise requests.ConnectionError("dropped") from None
+        status, headers = started
+        raw = HTTPResponse(
+            io.BytesIO(body), headers, int(status[:3]), preload_content=False, request_method=request.method
+        )
+        return self.build_response(request, raw)
+
+
+def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
+    path, _, query = request.path_url.partition("?")
+    data = request.body or b""
+    data = data.encode() if isinstance(data, str) else data
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "RAW_PATH": path,
+        "QUERY_STRING": query,
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(len(data)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.errors": sys.stderr,
+        "wsgi.input": io.BytesIO(data),  # type: ignore[arg-type]
+        "raw.headers": dict(request.headers),
+    }
+    return environ | {"HTTP_" + name.upper().replace("-", "_"): value for name, value in request.headers.items()}
+
+
+class Polled:
+    """A subscription that polls when it is asked."""
+
+    def __init__(self, poller: _Poller[Any], clock: Clock) -> None:
+        self._poller, self._clock = poller, clock
+
+    def wait(self, after: int, timeout: float) -> Snapshot[Any]:
+        if timeout or after:
+            self._clock.poll()
+            self._poller._has_changed()
+        return self._poller._snapshot
+
+
+class Synchronous(Pollers[Any]):
+    """Pollers without threads."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__("synchronous")
+        self._clock = clock
+
+    @contextmanager
+    def subscribe(self, key: object, poll: Callable[[Any], Any]) -> Iterator[Any]:
+        poller = _Poller(poll, 0.0, 0.0)
+        poller._has_changed()
+        yield Polled(poller, self._clock)
+
+
+class Finder:
+    """Finds the run for everybody."""
+
+    def __init__(self, web_ui: WebUi) -> None:
+        self._web_ui = web_ui
+
+    def to_read(self, query: Query, caller: object) -> Run:
+        return self._web_ui.run(query.repo, query.run or 0)
+
+    def job_to_read(self, query: Query, caller: object) -> Run:
+        assert query.job is None or isinstance(query.job, int)
+        return self._web_ui.run(query.repo, query.run or 0, query.job or 0, query.attempt or None)
+
+
+class Access:
+    """Lets everybody read."""
+
+    def read(self, *args: object) -> None:
+        """Says yes."""
+
+
+class Simulation:
+    """A stand-in and the product's use case of following it."""
+
+    def __init__(self, version: str) -> None:
+        self.double = Double(version)
+        self.adapter = InProcess(self.double)
+        admin = self.double.world.admin
+        transport = Transport("http://forgejo.test", 10, 4, streams=4)
+        transport._session.mount("http://", self.adapter)
+        session = AdminSession(transport, lambda: Credentials(admin.name, admin.password))
+        session.check()
+        self._web_ui, self._logs = WebUi(session), JobLogs(session)
+
+    @property
+    def world(self) -> Any:
+        """The stand-in's world."""
+        return self.double.world
+
+    @contextmanager
+    def following(self, before: Callable[[], None]) -> Iterator[Follow]:
+        """Follows while `before` is called before each request."""
+        clock = Clock()
+        modules: list[Any] = [feed, guard, step_feed, streams, completeness]
+        real = [module.time for module in modules]
+        for module in modules:
+            module.time = clock
+        self.adapter.before = before
+        try:
+            use_case = FollowLogs(Finder(self._web_ui), Access(), self._web_ui, self._logs, FollowLimits(99, 1e9))  # type: ignore[arg-type]
+            use_case._jobs = use_case._runs = Synchronous(clock)
+            yield Follow(use_case)
+        finally:
+            self.adapter.before = lambda: None
+            self.double.faults.clear()
+            for module, its in zip(modules, real, strict=True):
+                module.time = its
+
+
+class Follow:
+    """Follows a run's logs as a client does."""
+
+    def __init__(self, use_case: FollowLogs) -> None:
+        self._use_case = use_case
+
+    def _begun(self, query: Query, cursors: Mapping[int, Cursor]) -> Following:
+        """A client that gets an error asks again."""
+        for _ in range(100):
+            try:
+                return self._use_case.follow(query, None, cursors, lambda: False)  # type: ignore[arg-type]
+            except ApiError as error:
+                last = error
+        raise last
+
+    def text(self, query: Query) -> bytes:
+        """The whole stream as text."""
+        found = self._begun(query, {})
+        try:
+            return b"".join(events.as_text(found, LogOptions.of(query)))
+        finally:
+            found.close()
+
+    def events(self, query: Query, cursors: Mapping[int, Cursor], stop: Callable[[bytes], bool]) -> bytes:
+        """The stream of events, until `stop` is true for what has come so far."""
+        found = self._begun(query, cursors)
+        data = b""
+        try:
+            for chunk in events.as_event_stream(found, LogOptions.of(query)):
+                data += chunk
+                if chunk and stop(data):
+                    break
+            return data
+        finally:
+            found.close()
+
+
+def query(run: Any, **parameters: Any) -> Query:
+    """A request about the stand-in's run."""
+    owner, name = run.repo.full_name.split("/")
+    return Query(repo=Repo(owner, name), run=run.index, follow=True, **parameters)
