@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 
-from addon import ROOT
+from addon import COMMAND, INSTALLED, ROOT
 from addon.check import machine, reach, server
 from addon.check.finding import Finding, Level
 from addon.check.setup import Setup
@@ -46,7 +46,8 @@ def _counted(number: int, what: str) -> str:
 def findings(environment: Mapping[str, str], mitm_yaml: str, address: str | None = None) -> Iterator[Finding]:
     """The findings of all checks, the cheap ones first."""
     yield machine.python()
-    yield machine.packages((ROOT / "requirements.lock").read_text("utf-8"))
+    if not INSTALLED:  # pip has chosen them
+        yield machine.packages((ROOT / "requirements.lock").read_text("utf-8"))
     options = machine.options_file(mitm_yaml)
     if isinstance(options, Finding):
         yield options
@@ -69,7 +70,7 @@ def findings(environment: Mapping[str, str], mitm_yaml: str, address: str | None
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./run.sh check", description="Looks whether all is as it must be.")
+    parser = argparse.ArgumentParser(prog=f"{COMMAND} check", description="Looks whether all is as it must be.")
     parser.add_argument("--json", action="store_true", help="for machines: {ok, checks: [{name, level, text, remedy}]}")
     parser.add_argument("--address", metavar="URL", help="the URL that clients use, as https://forge.example")
     arguments = parser.parse_args()

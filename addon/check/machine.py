@@ -19,7 +19,7 @@ from mitmproxy.tools.web.master import WebMaster
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from addon import settings
+from addon import COMMAND, settings
 from addon.check.finding import Finding, Level, ok, problem, warning
 from addon.check.setup import DEFAULT_LISTEN, Setup, host_and_port, is_loopback
 from addon.errors import SignInFailed
@@ -121,9 +121,9 @@ def environment(setup: Setup) -> Iterator[Finding]:
     """Environment variables that run.sh would refuse, and a password file that others can read."""
     values = setup.environment
     if setup.is_demo:
-        text = "this is the demo: no Forgejo is configured, and ./run.sh starts a stand-in with sample runs"
+        text = f"this is the demo: no Forgejo is configured, and {COMMAND} starts a stand-in with sample runs"
         yield Finding(
-            "Forgejo", Level.SKIPPED, text, "for your own, set FORGEJO_URL and the account; see ./run.sh help"
+            "Forgejo", Level.SKIPPED, text, "for your own, set FORGEJO_URL and the account; see {COMMAND} help"
         )
         return
     if setup.upstream is None:
@@ -198,7 +198,7 @@ def mitmweb(setup: Setup) -> Finding:
     host = str(setup.options.get("web_host", "127.0.0.1"))
     if is_loopback(host):
         return ok("mitmweb", "would listen on this machine only")
-    text = f"web_host is {host!r}: ./run.sh web would show everybody's requests to the network"
+    text = f"web_host is {host!r}: {COMMAND} web would show everybody's requests to the network"
     return problem("mitmweb", text, "remove web_host from mitm.yaml, and reach mitmweb by an ssh tunnel")
 
 

@@ -6,10 +6,14 @@ The exit status is 2 for a wrong input.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 
+from addon import COMMAND, INSTALLED, ROOT
 from addon.command import serving
+
+ONLY_IN_THE_PROJECT = re.compile(r"\./run\.sh (set-up|test|bench)")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -18,16 +22,26 @@ def main(arguments: Sequence[str]) -> int:
         (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else ("serve", arguments)
     )
     try:
+        if command == "help" or arguments[:1] in (["-h"], ["--help"]):
+            print(_usage(), end="")
+            return 0
         if command == "check":
-            serving.become([sys.executable, "-m", "addon.check", *rest], os.environ)
+            serving.run("addon.check", rest)
         if command not in serving.PROGRAMS:
-            raise ValueError(f"unknown command '{command}'; see {serving.NAME} help")
+            raise ValueError(f"unknown command '{command}'; see {COMMAND} help")
         serving.serve(serving.PROGRAMS[command], rest, os.environ)
     except ValueError as error:
-        print(f"{serving.SHORT_NAME}: {error}", file=sys.stderr)
+        print(f"{COMMAND.removeprefix('./')}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
     return 2
+
+
+def _usage() -> str:
+    """The text of `help`. Some commands exist only in the project's folder."""
+    text = (ROOT / "addon/command/usage.txt").read_text("utf-8")
+    lines = [line for line in text.splitlines() if not INSTALLED or not ONLY_IN_THE_PROJECT.match(line)]
+    return "\n".join(lines).replace("./run.sh", COMMAND) + "\n"
 
 
 if __name__ == "__main__":

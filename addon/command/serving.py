@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import runpy
 import shlex
 import socket
 import sys
@@ -10,14 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from addon import ROOT
+from addon import INSTALLED, ROOT
 from addon.check.setup import DEFAULT_LISTEN, DEMO, Setup
 from addon.errors import SignInFailed
 from addon.forgejo.admin.credentials import totp
 from addon.proxy import option_file
 
 PROGRAMS: Mapping[str, str] = {"serve": "mitmdump", "web": "mitmweb"}
-SHORT_NAME, NAME = "run.sh", "./run.sh"
 MITMWEB_PORT = 8081
 URL_ADVICE = "scheme, host and port, without a path, as http://127.0.0.1:3000"
 # Variables of the demo's account are its own. It must not get a real password.
@@ -29,14 +30,24 @@ def serve(program: str, arguments: Sequence[str], environment: Mapping[str, str]
     setup = Setup(environment, _options(arguments))
     host, port = _listen(setup)
     _check_environment(setup)
-    command = [str(Path(sys.executable).parent / program), "--set", f"confdir={_confdir()}"]
+    command = [str(Path(sys.executable).parent / program), "--set", f"confdir={_confdir(environment)}"]
     if program == "mitmweb":
         command += ["--set", "web_open_browser=false", *_web_port(setup, port, arguments)]
     where = f"{host.strip('[]')}:{port}"  # mitmproxy takes IPv6 addresses without brackets
     if setup.upstream is not None:
+        if file := environment.get("FORGEJO_ADMIN_PASSWORD_FILE"):  # the application has another working directory
+            environment = {**environment, "FORGEJO_ADMIN_PASSWORD_FILE": os.path.abspath(file)}
         become([*command, "--mode", f"reverse:{setup.upstream}@{where}", *arguments], environment)
-    kept = {name: value for name, value in environment.items() if name not in NOT_FOR_THE_DEMO}
-    become([sys.executable, "-m", "tests.double.serve_demo", where, *command, *arguments], kept)
+    for name in NOT_FOR_THE_DEMO:
+        os.environ.pop(name, None)
+    run("tests.double.serve_demo", [where, *command, *arguments])
+
+
+def run(module: str, arguments: Sequence[str]) -> NoReturn:
+    """Runs a module of the project as a program in this process."""
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__")
+    sys.exit(0)
 
 
 def become(command: list[str], environment: Mapping[str, str]) -> NoReturn:
@@ -103,21 +114,28 @@ def _check_environment(setup: Setup) -> None:
             ) from None
 
 
-def _confdir() -> Path:
-    """mitmproxy's folder. It reads only config.yaml there, so this leads to mitm.yaml; certificates come beside it."""
-    confdir = ROOT / ".mitm"
-    link = confdir / "config.yaml"
+def _confdir(environment: Mapping[str, str]) -> Path:
+    """mitmproxy's folder. It reads only config.yaml there, and keeps its certificates beside it."""
+    state = environment.get("XDG_STATE_HOME") or Path.home() / ".local/state"
+    confdir = Path(state, "forgejo-actions-proxy") if INSTALLED else ROOT / ".mitm"
     try:
-        confdir.mkdir(mode=0o700, exist_ok=True)
+        confdir.mkdir(mode=0o700, parents=True, exist_ok=True)
         confdir.chmod(0o700)
-        if not link.is_symlink():
-            link.unlink(missing_ok=True)
-            link.symlink_to("../mitm.yaml")
-    except FileExistsError:
-        pass  # another start has just made it
+        _link_options(confdir / "config.yaml")
     except OSError as error:
         raise ValueError(f"{confdir} can't be written: {error.strerror}") from None
     return confdir
+
+
+def _link_options(config: Path) -> None:
+    """Makes config.yaml lead to mitm.yaml. The path of the addon in it is relative to the project's own confdir."""
+    if INSTALLED:
+        text = (ROOT / "mitm.yaml").read_text("utf-8")
+        config.write_text(text.replace("../addon/entry.py", str(ROOT / "addon/entry.py")), "utf-8")
+    elif not config.is_symlink():
+        config.unlink(missing_ok=True)
+        with contextlib.suppress(FileExistsError):  # another start has just made it
+            config.symlink_to("../mitm.yaml")
 
 
 def _web_port(setup: Setup, taken: int, arguments: Sequence[str]) -> list[str]:

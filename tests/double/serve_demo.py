@@ -17,6 +17,7 @@ import threading
 import time
 from queue import SimpleQueue
 
+from addon import COMMAND
 from addon.proxy.lifetime import LIFELINE
 from tests.double.demo import ADMIN_PASSWORD, ADMIN_USER, ALICE_TOKEN, REPO, VERSION, Demo
 from tests.double.versions import VERSIONS
@@ -29,9 +30,9 @@ def main() -> int:
     try:
         version, pace = _version(os.environ.get("DEMO_VERSION", VERSION)), _pace(os.environ.get("DEMO_PACE", "1"))
         if _open(host, int(port)):
-            raise ValueError(f"{listen} is taken; set LISTEN to another port, as LISTEN=8082 ./run.sh")
+            raise ValueError(f"{listen} is taken; set LISTEN to another port, as LISTEN=8082 {COMMAND}")
     except ValueError as error:
-        print(f"run.sh: {error}", file=sys.stderr)
+        print(f"{COMMAND.removeprefix('./')}: {error}", file=sys.stderr)
         return 2
     ends: SimpleQueue[int] = SimpleQueue()
     _end_by_signals(ends)
@@ -134,8 +135,8 @@ def _print_introduction(demo: Demo, version: str) -> None:
         print(f"  # A repository to push to\n  git clone http://alice:{ALICE_TOKEN}@{address}/{REPO}.git\n")
     print(f"In a browser:   {root}/")
     print(f"Documentation:  {root}/api/v1/actions-extensions/docs")
-    print("Look inside:    ./run.sh web    (the same in mitmweb)")
-    print("Your Forgejo:   ./run.sh help")
+    print(f"Look inside:    {COMMAND} web    (the same in mitmweb)")
+    print(f"Your Forgejo:   {COMMAND} help")
     print("\nCtrl-C ends the demo.", flush=True)
 
 
