@@ -11,8 +11,9 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -118,6 +119,22 @@ def current() -> Trace:
 def pool(threads: int) -> ThreadPoolExecutor:
     """A thread pool whose work is recorded in this thread's trace."""
     return ThreadPoolExecutor(threads, initializer=_current.set, initargs=(_current.get(),))
+
+
+def in_order[T, R](work: Callable[[T], R], items: Iterable[T], ahead: int) -> Generator[R, None, None]:
+    """The results of `work`, with so many of them made in a pool before they are taken. Close it to end the work."""
+    waiting: deque[Future[R]] = deque()
+    with pool(ahead) as threads:
+        try:
+            for item in items:
+                waiting.append(threads.submit(work, item))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for each in waiting:
+                each.cancel()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from addon import trace
-from addon.actions.finding.find_job import job_index
+from addon.actions.finding.find_job import check_count, job_index
 from addon.actions.finding.run_finder import RunFinder, named_index
 from addon.actions.finding.run_selector import Reading
 from addon.actions.logs.reader import LogReader
@@ -20,8 +20,6 @@ from addon.forgejo.web_ui import WebUi
 from addon.model import JobDetail, Run
 
 SIDE_BY_SIDE = 4
-# The most jobs whose pages are read for one request.
-MOST_JOBS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +69,7 @@ class ReadJobs:
     def _details(self, run: Run, jobs: Iterable[int]) -> Mapping[int, JobDetail]:
         """These jobs' own pages, read side by side."""
         wanted = list(jobs)
-        if len(wanted) > MOST_JOBS:
-            raise BadRequest(f"run {run.number} has {len(wanted)} jobs, more than {MOST_JOBS}; ask for one by job=")
+        check_count(run, wanted)
         with trace.pool(SIDE_BY_SIDE) as pool:
             pages = pool.map(lambda job: self._web_ui.run(run.repo, run.number, job).detail, wanted)
             return {detail.index: detail for detail in pages}

@@ -15,6 +15,7 @@ from addon.actions.finding.run_finder import RunFinder, named_index
 from addon.actions.finding.run_selector import Reading, RunSelector
 from addon.actions.polling import Pollers
 from addon.actions.query import Query
+from addon.actions.recheck import Recheck
 from addon.actions.run_times import true_times
 from addon.caller import Caller
 from addon.errors import ClientDisconnected, NotFound, RunNotFound
@@ -68,10 +69,9 @@ class _Patience:
     def __init__(
         self, query: Query, grant: Grant, access: Access, recheck: float, is_disconnected: IsDisconnected
     ) -> None:
-        self._recheck = recheck
+        self._recheck = Recheck(lambda: access.read(grant.caller, grant.repo), recheck)
         self._deadline = time.monotonic() + (query.wait or 0)
-        self._checked = time.monotonic()
-        self._grant, self._access, self._is_disconnected = grant, access, is_disconnected
+        self._is_disconnected = is_disconnected
 
     @property
     def over(self) -> bool:
@@ -81,11 +81,8 @@ class _Patience:
         """How many seconds to wait before the next check. Raises ClientDisconnected, or Forgejo's new refusal."""
         if self._is_disconnected():
             raise ClientDisconnected("the client has disconnected")
-        now = time.monotonic()
-        if now - self._checked >= self._recheck:
-            self._access.read(self._grant.caller, self._grant.repo)
-            self._checked = now
-        return max(0.0, min(STEP, self._deadline - now))
+        self._recheck.if_due()
+        return max(0.0, min(STEP, self._deadline - time.monotonic()))
 
 
 class Waiting:
@@ -164,7 +161,7 @@ class Waiting:
     def _appeared(self, query: Query, grant: Grant, patience: _Patience, job: int) -> Run:
         """The run that matches, as soon as there is one."""
         filters = Filters.of(query)
-        key = (_key(grant.repo), filters, grant.caller.key if filters.event else None)
+        key = (_key(grant.repo), filters, grant.caller.key if filters.needs_caller else None)
         with self._appearing.subscribe(key, lambda before: self._newest(filters, grant, before)) as subscription:
             version = 0
             while not patience.over:

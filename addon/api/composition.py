@@ -119,7 +119,7 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
         "jobs": partial(jobs.jobs, read_jobs),
         "job": partial(jobs.job, read_jobs),
         "attempts": partial(jobs.attempts, read_jobs),
-        "logs": partial(logs.logs, ReadLogs(finder, web_ui, job_logs), following),
+        "logs": partial(logs.logs, ReadLogs(finder, access, web_ui, job_logs, settings.recheck), following),
         "summary": partial(summary.summary, Summarize(waiting, web_ui, job_logs, artifact_pages)),
         "rerun": partial(changes.rerun, RerunRun(finder)),
         "cancel": partial(changes.cancel, CancelRun(finder)),

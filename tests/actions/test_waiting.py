@@ -138,6 +138,29 @@ def test_many_waiters_cost_the_looks_of_one(target: Target, demo: Sample) -> Non
         assert [answer.result().json()["done"] for answer in answers] == [True] * WAITERS
 
 
+def test_nobody_polls_with_the_credentials_of_who_has_left(target: Target, demo: Sample) -> None:
+    """Forgejo is asked for the actor's account as the caller, so only those with the same credentials share that."""
+    actor = target.world.tokens[demo.stranger].user
+    path, query = f"{demo.base}/latest", f"actor={actor.name}&status=failure&wait=60"
+
+    def asked_by(role: str) -> int:
+        principal = f"token:{target.world.tokens[getattr(demo, role)].user.name}"
+        found = [seen for seen in list(target.double.requests) if seen.path == f"/api/v1/users/{actor.name}"]
+        return sum(seen.principal == principal for seen in found)
+
+    with asked(target, path, demo.reader, actor=actor.name, status="failure", wait=60) as second:
+        with hanging(target.proxy, f"{path}?{query}", demo.writer):
+            wait_until(lambda: asked_by("writer") >= 3 and asked_by("reader") >= 3)
+        before = asked_by("reader")
+        wait_until(lambda: asked_by("reader") >= before + 3)  # what was under way has ended
+        before, others = asked_by("reader"), asked_by("writer")
+        wait_until(lambda: asked_by("reader") >= before + 2)
+        assert asked_by("writer") == others
+        run = target.world.run(demo.repo, actor=actor, jobs=[JobSpec("only")])
+        target.world.play(run.jobs[0], "failure")
+        assert second.result().status_code == 200
+
+
 @pytest.mark.parametrize("short", [False, True])
 def test_the_run_of_a_push_is_waited_for(target: Target, demo: Sample, short: bool) -> None:
     """Forgejo makes it some time after the push. Several who ask are told of the same."""

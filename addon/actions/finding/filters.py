@@ -52,6 +52,11 @@ class Filters:
         """Whether a run that does not match now never will. A status changes, and an event may become known later."""
         return self.status is None and self.event is None
 
+    @property
+    def needs_caller(self) -> bool:
+        """Whether a search for a new run asks Forgejo's API, with the caller's credentials."""
+        return self.event is not None or self.actor is not None
+
     def mismatch(self, run: Run) -> str | None:
         """Why a run does not match, as the end of a sentence; None if it does. The event is not checked here."""
         if self.workflow_id not in (None, run.workflow_id):

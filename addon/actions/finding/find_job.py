@@ -1,8 +1,8 @@
-"""Finds jobs of a run: one by index or exact name, or several by their state."""
+"""Finds jobs of a run: one by index or exact name, or several by their state. Bounds how many are read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 
 from addon.actions.query import FAILED, UNSUCCESSFUL
 from addon.errors import BadRequest, NotFound
@@ -13,6 +13,9 @@ STATES: Mapping[str, frozenset[Status]] = {
     FAILED: frozenset({Status.FAILURE}),
     UNSUCCESSFUL: frozenset({Status.FAILURE, Status.CANCELLED}),
 }
+
+# The most jobs that are read one by one for a request. Each costs Forgejo up to three requests.
+MOST_JOBS = 100
 
 
 def job_index(run: Run, job: int | str) -> int:
@@ -33,6 +36,15 @@ def several_jobs(run: Run, which: str) -> tuple[Job, ...]:
     """The jobs that ALL, FAILED or UNSUCCESSFUL means."""
     states = STATES.get(which)
     return tuple(job for job in run.jobs if states is None or job.status in states)
+
+
+def check_count(run: Run, wanted: Sized) -> None:
+    """Raises BadRequest if these are more jobs than are read one by one for a request."""
+    if len(wanted) > MOST_JOBS:
+        raise BadRequest(
+            f"these are {len(wanted)} jobs of run {run.number}, more than {MOST_JOBS} for one request; "
+            "ask for one by job="
+        )
 
 
 def listed(jobs: Iterable[Job], limit: int = 20) -> str:

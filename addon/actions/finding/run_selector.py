@@ -27,14 +27,20 @@ MOST_RUNS, MOST_OPENED = 250, 5
 FEW, SOME = 3, 25
 # Pages of tasks that are read to learn the events of runs.
 TASK_PAGES = 4
+# Runs whose event is looked up one by one, where neither the list nor the tasks tell it.
+MOST_LOOKUPS = 50
 
 
 @dataclass(slots=True)
 class Search:
-    """The progress of one search. `most` limits it; `complete` says whether no run was left out."""
+    """The progress of one search. `most` limits it; `complete` says whether no run was left out.
+
+    `lookups` are the runs that Forgejo had to be asked about one by one.
+    """
 
     most: int = MOST_RUNS
     seen: int = 0
+    lookups: int = 0
     complete: bool = False
     note: str = ""
 
@@ -106,7 +112,7 @@ class RunSelector:
     def newest_candidate(self, filters: Filters, grant: Grant) -> int | None:
         """The number of the newest run that may match, searched on one page only; for pollers.
 
-        The caller's credentials are used for `event` only.
+        The caller's credentials are used only for filters with `needs_caller`.
         """
         search = Search(MOST_PER_PAGE)
         if not filters:
@@ -164,8 +170,11 @@ class RunSelector:
             )
         for page in range(1, search.most // limit + 1):
             found = self._web_ui.runs(grant.repo, list_query, page, limit)
-            search.seen += len(found.rows)
             for row in found.rows:
+                if search.lookups >= MOST_LOOKUPS:
+                    search.note += f"; the event of at most {MOST_LOOKUPS} runs is looked up for one request"
+                    return
+                search.seen += 1
                 if filters.may_match_row(row, actor_id is not None) and has_event(row.number):
                     yield row.number
             if page >= found.pages:
@@ -177,13 +186,25 @@ class RunSelector:
         if filters.event is None:
             return lambda _: True
         if not self._runs_api.is_missing:
-            return lambda number: self._runs_api.listed_event(grant, number) == filters.event
+            return self._lookup(filters.event, grant, search)
         events = self._events_of_tasks(grant)
         search.note += (
             f"; this Forgejo (before v{versions.FACTS['run_ids'].since}) tells the event of runs that have started, as "
             f"far as its newest {TASK_PAGES * MOST_PER_PAGE} tasks go"
         )
         return lambda number: events.get(number) == filters.event
+
+    def _lookup(self, wanted: str, grant: Grant, search: Search) -> Callable[[int], bool]:
+        """A test that looks a run up in the API's list, unless one of the newest tasks shows its event."""
+        known = self._runs_api.events(grant, TASK_PAGES) or {}
+
+        def has_event(number: int) -> bool:
+            if number in known:
+                return known[number] == wanted
+            search.lookups += 1
+            return self._runs_api.listed_event(grant, number) == wanted
+
+        return has_event
 
     def _check_event(self, number: int, wanted: str, grant: Grant) -> None:
         if grant.details is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
+from addon.actions.finding.find_job import check_count, several_jobs
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.following import streams
 from addon.actions.following.events import Cursor
@@ -84,6 +85,8 @@ class FollowLogs:
                 "which step fails isn't known before"
             )
         run = self._run(query, caller, cursors, several)
+        if several:
+            check_count(run, several_jobs(run, str(query.job)))
         guard = Guard(
             lambda: self._access.read(caller, run.repo), is_disconnected, lambda: self.stopping, self._recheck
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from addon.actions.recheck import Recheck
 from addon.errors import ApiError, Forbidden, NotFound, Unauthorized
 
 # How many seconds Forgejo may fail before a stream ends.
@@ -25,21 +26,16 @@ class Guard:
         self.is_disconnected = is_disconnected
         self.is_stopping = is_stopping
         self.refused = ""
-        self._check_access = check_access
-        self._recheck = recheck
-        self._checked_at = time.monotonic()
+        self._recheck = Recheck(check_access, recheck)
         self._failing_since: float | None = None
 
     def refusal(self) -> str | None:
         """Forgejo's refusal, if access has ended. Raises other errors of the check."""
-        if time.monotonic() - self._checked_at < self._recheck:
-            return None
         try:
-            self._check_access()
+            self._recheck.if_due()
         except (Unauthorized, Forbidden, NotFound) as error:
             self.refused = error.message
             return error.message
-        self._checked_at = time.monotonic()
         return None
 
     def has_just_failed(self, error: ApiError) -> bool:

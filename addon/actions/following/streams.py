@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 
-from addon.actions.finding.find_job import several_jobs
+from addon.actions.finding.find_job import MOST_JOBS, several_jobs
 from addon.actions.following.events import End, Event, Heartbeat, Note, StatusChanged
 from addon.actions.following.follower import FinishedLog, Follower
 from addon.actions.following.guard import Guard
@@ -34,7 +34,7 @@ def one(index: int, follower: Follower, guard: Guard) -> Iterator[JobEvent]:
 def several(runs: Subscription[Run], which: str, open_job: OpenJob, guard: Guard) -> Iterator[JobEvent]:
     """All events of all jobs, as they come; or of the failed jobs (FAILED, UNSUCCESSFUL), after each one's end.
 
-    The last event is the run's end. Jobs may be added to a run while it runs.
+    The last event is the run's end. Jobs may be added to a run while it runs, and up to MOST_JOBS are followed.
     """
     with _Jobs(open_job, guard) as jobs:
         while not guard.is_disconnected():
@@ -58,7 +58,7 @@ def several(runs: Subscription[Run], which: str, open_job: OpenJob, guard: Guard
                 if guard.has_just_failed(error):
                     yield None, Note(f"{error.message}; waiting for it")
             if run is not None:
-                chosen = [job.index for job in several_jobs(run, which)]
+                chosen = [job.index for job in several_jobs(run, which)][:MOST_JOBS]
                 yield from jobs.update(run, chosen)
             yield from jobs.events()
             if guard.refused:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from addon import trace
-from addon.actions.finding.find_job import STATES, several_jobs
+from addon.actions.finding.find_job import STATES, check_count, several_jobs
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.logs.lines import first_block_read
 from addon.actions.logs.options import LogOptions
 from addon.actions.logs.wanted_lines import WantedLines
 from addon.actions.query import SEVERAL, Query
+from addon.actions.recheck import Recheck
 from addon.caller import Caller
-from addon.errors import ApiError, Gone, NotFound
+from addon.errors import Forbidden, Gone, NotFound, Unauthorized
+from addon.forgejo.access import Access
 from addon.forgejo.job_logs import JobLogs, Log, not_started
 from addon.forgejo.web_ui import WebUi, check_attempt
 from addon.model import Job, Run, Status
 
-SIDE_BY_SIDE = 4
+# How many jobs' pages are read ahead, at a time.
+AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,11 @@ class JobLog:
 class ReadLogs:
     """Reads logs."""
 
-    def __init__(self, finder: RunFinder, web_ui: WebUi, logs: JobLogs) -> None:
-        self._finder, self._web_ui, self._logs = finder, web_ui, logs
+    def __init__(self, finder: RunFinder, access: Access, web_ui: WebUi, logs: JobLogs, recheck: float) -> None:
+        """Several logs may take long: after `recheck` seconds, access is checked again before the next one."""
+        self._finder, self._access, self._web_ui, self._logs = finder, access, web_ui, logs
         self._lines = WantedLines(logs)
+        self._recheck = recheck
 
     def whole(self, query: Query, caller: Caller, method: str, headers: Mapping[str, str]) -> tuple[Run, Log]:
         """One job's log, unchanged. The run shows job and attempt. `headers` may have Range."""
@@ -59,21 +65,30 @@ class ReadLogs:
         run = self._finder.to_read(query, caller)
         # The run shows how jobs ended in their newest attempt. Of an earlier one, only each job's own page tells.
         chosen = run.jobs if query.attempt else several_jobs(run, str(query.job))
-        return run, self._each(run, chosen, query, options)
+        check_count(run, chosen)
+        recheck = Recheck(lambda: self._access.read(caller, run.repo), self._recheck)
+        return run, self._each(run, chosen, query, options, recheck)
 
-    def _each(self, run: Run, chosen: Sequence[Job], query: Query, options: LogOptions) -> Iterator[JobLog]:
-        """The logs, at the attempt of the query. Of an earlier attempt, only those that ended as the query says."""
+    def _each(
+        self, run: Run, chosen: Sequence[Job], query: Query, options: LogOptions, recheck: Recheck
+    ) -> Iterator[JobLog]:
+        """The logs, at the attempt of the query, for as long as access lasts.
+
+        Of an earlier attempt, only those that ended as the query says.
+        """
         states = STATES.get(str(query.job)) if query.attempt else None
-        with trace.pool(SIDE_BY_SIDE) as pool:
-            pages = [pool.submit(self._web_ui.run, run.repo, run.number, job.index) for job in chosen]
-            try:
-                for page in pages:
-                    shown = page.result()
-                    if states is None or _state_at(shown, query.attempt or 0) in states:
-                        yield self._at_attempt(shown, query.attempt, options)
-            finally:
-                for page in pages:
-                    page.cancel()
+        with closing(
+            trace.in_order(lambda job: self._web_ui.run(run.repo, run.number, job.index), chosen, AHEAD)
+        ) as pages:
+            for page in pages:
+                if states is not None and _state_at(page, query.attempt or 0) not in states:
+                    continue
+                try:
+                    recheck.if_due()
+                except (Unauthorized, Forbidden, NotFound) as error:
+                    yield _missing(page, f"access has ended: {error.message}")
+                    return
+                yield self._at_attempt(page, query.attempt, options)
 
     def _at_attempt(self, run: Run, attempt: int | None, options: LogOptions) -> JobLog:
         """The log of an attempt, which the job may not have."""
@@ -82,7 +97,7 @@ class ReadLogs:
                 check_attempt(run.detail, attempt)
                 run = self._web_ui.run(run.repo, run.number, run.detail.index, attempt)
         except NotFound as error:
-            return _missing(run, error)
+            return _missing(run, error.message)
         return self._log_of(run, options)
 
     def _log_of(self, run: Run, options: LogOptions) -> JobLog:
@@ -90,7 +105,7 @@ class ReadLogs:
         try:
             blocks = first_block_read(self._lines.read(_started(run), options))
         except (NotFound, Gone) as error:
-            return _missing(run, error)
+            return _missing(run, error.message)
         return JobLog(run.jobs[run.detail.index], run.detail.attempt, blocks)
 
 
@@ -101,8 +116,8 @@ def _state_at(run: Run, attempt: int) -> Status | None:
     return next((each.status for each in run.detail.attempts if each.number == attempt), None)
 
 
-def _missing(run: Run, error: ApiError) -> JobLog:
-    return JobLog(run.jobs[run.detail.index], run.detail.attempt, iter(()), error.message)
+def _missing(run: Run, why: str) -> JobLog:
+    return JobLog(run.jobs[run.detail.index], run.detail.attempt, iter(()), why)
 
 
 def _started(run: Run) -> Run:

@@ -269,6 +269,18 @@ def test_so_many_are_looked_through(target: Target, demo: Sample) -> None:
         assert chosen.number(event="push", workflow_id="busy.yml") > MANY
 
 
+@pytest.mark.parametrize("target", ["v13"], indirect=True)
+def test_only_so_many_events_are_looked_up(target: Target, demo: Sample) -> None:
+    """Forgejo 12 to 14 tells an event only run by run, where no runner has taken a job."""
+    for _ in range(MANY):
+        target.world.run(demo.repo, workflow_id="busy.yml", event="pull_request", branch="#1")
+    chosen = Chosen(target, demo, {})
+    target.double.forget_requests()
+    said = chosen.none(event="pull_request_target")
+    assert "none of the newest 50 runs" in said and "at most 50 runs" in said
+    assert len(target.double.requests) < 75
+
+
 def test_filters_tell_a_stranger_nothing(target: Target, demo: Sample) -> None:
     target.double.forget_requests()
     answers = set()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zipfile
 
 import pytest
+import requests
 from requests import Response
 
 from tests.conftest import Target
-from tests.double import JobSpec
-from tests.support.proxy import eventually
-from tests.support.sample import Sample, number_in
+from tests.double import Double, JobSpec
+from tests.support.proxy import eventually, start_proxy
+from tests.support.sample import Sample, number_in, sample
 
+JOB_PAGE = re.compile(r"/[^/]+/[^/]+/actions/runs/[0-9]+/jobs/([0-9]+)")
 COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
 
 
@@ -187,3 +190,41 @@ def test_a_client_that_leaves_ends_the_upstream_request(target: Target, demo: Sa
             assert answer.raw.read(100_000)
             assert any(path.endswith("/logs") for path in target.double.answering())
         eventually(lambda: not any(path.endswith("/logs") for path in target.double.answering()))
+
+
+def test_no_more_pages_are_read_than_the_client_takes_logs(target: Target, demo: Sample) -> None:
+    run = target.world.run(demo.repo, jobs=[JobSpec(f"job-{number}") for number in range(30)])
+    target.world.big_log(run.jobs[0], 64 << 30)
+    target.double.forget_requests()
+    with logs(target, demo, "job=all", run.index, stream=True) as answer:
+        assert answer.raw.read(100_000)
+        jobs = {found[1] for seen in target.double.requests if (found := JOB_PAGE.match(seen.path))}
+    assert len(jobs) < 10
+
+
+def test_access_that_has_ended_ends_several_logs() -> None:
+    """Also in a zip. What follows the log that was under way is not read."""
+    with Double(version="v15") as double:
+        demo, admin, world = sample(double.world, "ending"), double.world.admin, double.world
+        run = world.run(demo.repo, jobs=[JobSpec("large"), JobSpec("secret"), JobSpec("other")])
+        world.big_log(run.jobs[0], 24 << 20)
+        for job in run.jobs[1:]:
+            world.play(job, "success", [["the secret"]])
+        with start_proxy(double.url, (admin.name, admin.password), {"actions_recheck": "1"}) as proxy:
+            for form in ("", "&format=zip"):
+                user = world.user(f"leaving{form[-3:]}")
+                demo.repo.collaborators[user] = "read"
+                headers = {"Authorization": f"token {world.token(user, 'all')}"}
+                url = f"{proxy.url}{demo.base}/{run.index}/logs?job=all{form}"
+                with requests.get(url, headers=headers, stream=True, timeout=60) as answer:
+                    data = answer.raw.read(100_000)
+                    del demo.repo.collaborators[user]
+                    time.sleep(1.1)
+                    data += answer.raw.read()
+                if form:
+                    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                        assert archive.namelist() == ["0-large.log", "1-secret.missing.txt"]
+                        said = archive.read("1-secret.missing.txt")
+                else:
+                    said = data[-1000:]
+                assert b"access has ended: no repository" in said and b"the secret" not in data
