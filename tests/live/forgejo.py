@@ -14,7 +14,7 @@ import requests
 
 from tests.live import workflows
 from tests.live.runner import Runner, Task
-from tests.live.server import PRIVATE, PUBLIC, TOKENS, Server
+from tests.live.server import PRIVATE, PUBLIC, TOKENS, Server, Teams
 
 WRITER_AND_READER = (("writer", "write"), ("reader", "read"))
 ARTIFACTS = "/twirp/github.actions.results.api.v1.ArtifactService"
@@ -78,6 +78,26 @@ class RealForgejo(Server):
         checked(self._session.put(url, data=data, timeout=30))
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         self._artifact_call(token, "FinalizeArtifact", {**ids, "size": str(len(data)), "hash": digest})
+
+    def person(self, role: str, **traits: bool) -> None:
+        name = self.users.setdefault(role, f"{role}-{self.unique}")
+        self.passwords.setdefault(role, secrets.token_urlsafe(16) + "aA1!")
+        self._person(role)
+        if traits:
+            body: dict[str, Any] = {"source_id": 0, "login_name": name, **traits}
+            checked(self._as_admin("PATCH", f"/admin/users/{name}", body))
+
+    def organisation(self, name: str, visibility: str, teams: Teams, private: bool) -> None:
+        self.owner("POST", "/orgs", {"username": name, "visibility": visibility})
+        self._made.append(f"/orgs/{name}")
+        for team, (units, members) in teams.items():
+            body = {"name": team, "permission": "read", "units_map": units, "includes_all_repositories": True}
+            number = self.owner("POST", f"/orgs/{name}/teams", body).json()["id"]
+            for role in members:
+                self.owner("PUT", f"/teams/{number}/members/{self.users[role]}", {})
+        repo = {"name": "demo", "private": private, "auto_init": True, "default_branch": "main"}
+        self.owner("POST", f"/orgs/{name}/repos", repo)
+        self._made.append(f"/repos/{name}/demo")
 
     def change(self, repo: str, **settings: bool) -> None:
         self.owner("PATCH", f"/repos/{self.repo(repo)}", settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tests.live.browser import Browser
 from tests.live.runner import Runner, Task
@@ -15,6 +15,8 @@ ROLES = ("owner", "writer", "reader", "stranger")
 # A token of each person with these scopes: `owner` is everything's, `owner-read` a token that may only read.
 TOKENS = {"": ["all"], "-read": ["read:repository"], "-issue": ["read:issue"], "-public": ["public-only", "all"]}
 PRIVATE, PUBLIC = "demo", "open"
+# By name: rights by unit, such as {"repo.actions": "read"}, and the roles of the members.
+Teams = Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]]
 
 
 class Server(ABC):
@@ -52,6 +54,14 @@ class Server(ABC):
         """A repository's settings by their names in Forgejo's API: `archived`, `has_actions`."""
 
     @abstractmethod
+    def person(self, role: str, **traits: bool) -> None:
+        """Another account with its tokens; `traits` are `restricted`, `prohibit_login`, `active`."""
+
+    @abstractmethod
+    def organisation(self, name: str, visibility: str, teams: Teams, private: bool) -> None:
+        """An organisation of `owner` with a repository `demo`, and teams with rights to it by unit."""
+
+    @abstractmethod
     def close(self) -> None:
         """Removes everything that was made."""
 
@@ -61,8 +71,8 @@ class Server(ABC):
         return int(self.version.partition(".")[0])
 
     def repo(self, name: str = PRIVATE) -> str:
-        """The full name of one of the repositories."""
-        return f"{self.users['owner']}/{name}"
+        """The full name of one of the repositories; a full name is returned as it is."""
+        return name if "/" in name else f"{self.users['owner']}/{name}"
 
     def browser(self, role: str, base: str | None = None) -> Browser:
         """A web session of one of the people; at `base`, a proxy before the server, if given."""

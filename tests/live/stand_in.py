@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.double import Double, JobSpec
+from tests.double.model import User
 from tests.live import workflows
 from tests.live.runner import Runner, Task
-from tests.live.server import PRIVATE, PUBLIC, TOKENS, Server
+from tests.live.server import PRIVATE, PUBLIC, TOKENS, Server, Teams
 
 
 class StandIn(Server):
@@ -17,13 +18,13 @@ class StandIn(Server):
         self.url = self.double.url
         world = self.double.world
         self.admin = (world.admin.name, world.admin.password)
-        people = {role: world.user(name) for role, name in self.users.items()}
-        self.passwords = {role: user.password for role, user in people.items()}
-        for role, user in people.items():
-            for suffix, scopes in TOKENS.items():
-                wide = [scope for scope in scopes if scope != "public-only"]
-                self.tokens[role + suffix] = world.token(user, *wide, public_only=len(wide) < len(scopes))
-        self._repos = {name: world.repo(self.repo(name), private=name == PRIVATE) for name in (PRIVATE, PUBLIC)}
+        self._people: dict[str, User] = {}
+        for role in list(self.users):
+            self.person(role)
+        people = self._people
+        self._repos = {
+            self.repo(name): world.repo(self.repo(name), private=name == PRIVATE) for name in (PRIVATE, PUBLIC)
+        }
         for repo in self._repos.values():
             repo.collaborators |= {people["writer"]: "write", people["reader"]: "read"}
         self.runner = Runner(self.url, "registration", self.label)
@@ -34,19 +35,36 @@ class StandIn(Server):
 
     def push(self, workflow: str, title: str, branch: str = "main", repo: str = PRIVATE) -> int:
         specs = [JobSpec(job.name, job.steps, job.needs, (job.label,)) for job in workflows.jobs(workflow, self.label)]
-        world, target = self.double.world, self._repos[repo]
+        world, target = self.double.world, self._repos[self.repo(repo)]
         for run in target.runs:  # as Forgejo does
             if (run.workflow_id, run.ref) == (workflow, branch) and not run.done:
                 world.cancel(run)
         return world.run(target, workflow, title, branch, jobs=specs).index
 
     def artifact(self, task: Task, name: str, data: bytes) -> None:
-        run = next(run for run in self._repos[PRIVATE].runs if run.index == task.run_number)
+        run = next(run for run in self._repos[self.repo(PRIVATE)].runs if run.index == task.run_number)
         self.double.world.artifact(run, name, data)
 
     def change(self, repo: str, **settings: bool) -> None:
         for name, value in settings.items():
-            setattr(self._repos[repo], name, value)
+            setattr(self._repos[self.repo(repo)], name, value)
+
+    def person(self, role: str, **traits: bool) -> None:
+        world, name = self.double.world, self.users.setdefault(role, f"{role}-{self.unique}")
+        user = self._people[role] = world.user(name)
+        user.restricted, user.prohibited = traits.get("restricted", False), traits.get("prohibit_login", False)
+        user.active = traits.get("active", True)
+        self.passwords[role] = user.password
+        for suffix, scopes in TOKENS.items():
+            wide = [scope for scope in scopes if scope != "public-only"]
+            self.tokens[role + suffix] = world.token(user, *wide, public_only=len(wide) < len(scopes))
+
+    def organisation(self, name: str, visibility: str, teams: Teams, private: bool) -> None:
+        org = self.double.world.org(name, [self._people["owner"]])
+        org.visibility = visibility
+        for team, (units, members) in teams.items():
+            org.team(team, [self._people[role] for role in members], units)
+        self._repos[f"{name}/demo"] = self.double.world.repo(f"{name}/demo", private=private)
 
     def close(self) -> None:
         self.double.stop()
