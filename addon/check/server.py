@@ -27,7 +27,7 @@ REMEDIES = {
     "wrong user name or password": "check FORGEJO_ADMIN_USER and the password by signing in with a browser",
     "FORGEJO_ADMIN_TOTP_SECRET is not base32": "copy the secret that Forgejo showed: letters, and digits 2 to 7",
     "set FORGEJO_ADMIN_TOTP_SECRET": "set it to the base32 secret that Forgejo showed at enrolment",
-    "one-time code was refused": "compare clocks and secret; a code works once, so wait 30 s before the next try",
+    "one-time code was refused": "compare the clocks, and the secret with the one that Forgejo showed",
     "change its password": "sign in as this account with a browser and change it",
     "requires a second factor": "enrol one for this account, and set FORGEJO_ADMIN_TOTP_SECRET",
     "security key": "remove the key from this account, or take another account",

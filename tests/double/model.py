@@ -65,6 +65,7 @@ class User:
     restricted: bool = False
     language: str = ""
     created: int = 0
+    last_passcode: str | None = None
 
 
 @dataclass(eq=False)

@@ -116,8 +116,10 @@ def two_factor() -> Response:
         return answers.redirect(f"{ctx.sub}/user/login", method=request.method)
     if request.method == "GET":
         return ctx.page(html.passcode_form(ctx.sub, None, ctx.csrf))
-    if request.form.get("passcode") not in passcodes(pending.totp):
+    code = request.form.get("passcode")
+    if code not in passcodes(pending.totp) or code == pending.last_passcode:
         return ctx.page(html.passcode_form(ctx.sub, ctx.texts["code_failed"], ctx.csrf))
+    pending.last_passcode = code
     return _signed_in(ctx, Session(pending))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from addon.forgejo.admin.credentials import totp
+from addon.errors import SignInFailed
+from addon.forgejo.admin.credentials import Credentials, totp
+from addon.forgejo.admin.sign_in import Clock, sign_in
+from addon.forgejo.transport import Transport
 from tests.conftest import MAIN, VERSIONS, Target
 from tests.double import Double
 from tests.support.proxy import start_proxy
@@ -105,6 +109,24 @@ def test_a_second_factor_with_its_secret(unique: str) -> None:
         with start_proxy(double.url, admin=(admin.name, admin.password), environment=environment) as proxy:
             header = {"Authorization": f"token {demo.reader}"}
             assert requests.get(f"{proxy.url}{demo.base}/1/logs", headers=header, timeout=20).status_code == 200
+
+
+def test_a_code_that_was_used_before() -> None:
+    """Forgejo takes each code once. The next one is waited for, and what happens is in the log."""
+    secret, waited, now = "JBSWY3DPEHPK3PXP", list[float](), time.time()
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    with Double(version="v15") as double:
+        user = double.world.user("service", totp=secret)
+        transport, credentials = Transport(double.url, 10, 1), Credentials(user.name, user.password, secret)
+        clock = Clock(lambda: now + sum(waited), sleep)
+        assert sign_in(transport, credentials, clock).cookies and not waited
+        assert sign_in(transport, credentials, clock).cookies and len(waited) == 1
+        user.totp = "GEZDGNBVGY3TQOJQ"
+        with pytest.raises(SignInFailed, match="the one-time code was refused twice; check FORGEJO_ADMIN_TOTP_SECRET"):
+            sign_in(transport, credentials, clock)
 
 
 def test_a_security_key(unique: str) -> None:

@@ -15,6 +15,9 @@ from pathlib import Path
 
 from addon.errors import SignInFailed
 
+# Seconds for which a one-time code is shown.
+PERIOD = 30
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -55,7 +58,7 @@ def totp(secret: str, now: float | None = None) -> str:
         key = base64.b32decode(compact + "=" * (-len(compact) % 8))
     except (binascii.Error, ValueError):
         raise SignInFailed("FORGEJO_ADMIN_TOTP_SECRET is not base32") from None
-    step = int(time.time() if now is None else now) // 30
+    step = int(time.time() if now is None else now) // PERIOD
     digest = hmac.digest(key, struct.pack(">Q", step), hashlib.sha1)
     offset = digest[-1] & 15
     return f"{(struct.unpack('>I', digest[offset : offset + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
 
 from addon.errors import SignInFailed, UpstreamUnexpected
-from addon.forgejo.admin.credentials import Credentials, totp
+from addon.forgejo.admin.credentials import PERIOD, Credentials, totp
 from addon.forgejo.transport import Response, Transport
+
+log = logging.getLogger(__name__)
 
 LOGIN = "/user/login"
 SECOND_FACTOR = "/user/two_factor"
@@ -17,6 +21,17 @@ MUST_ACT = {
     "/user/settings/change_password": "the account must change its password first",
     "/user/settings/security": "this Forgejo requires a second factor, and the account has none",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Tells the time, and waits."""
+
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+
+REAL_TIME = Clock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +69,16 @@ class Session:
         return replace(self, cookies=cookies)
 
 
-def sign_in(transport: Transport, credentials: Credentials) -> Session:
-    """Signs in. Raises SignInFailed with the reason, or UpstreamUnexpected."""
+def sign_in(transport: Transport, credentials: Credentials, clock: Clock = REAL_TIME) -> Session:
+    """Signs in. Raises SignInFailed with the reason, or UpstreamUnexpected.
+
+    If the one-time code was used before, as by a restart, this waits for the next one: up to 30 seconds.
+    """
     form = {"user_name": credentials.user, "password": credentials.password}
     response = transport.request("POST", LOGIN, Session().headers(), form=form)
     session = Session().after(response)
     if response.status == 303 and response.location.endswith(SECOND_FACTOR):
-        response, session = _second_factor(transport, session, credentials)
+        response, session = _second_factor(transport, session, credentials, clock)
     _check(response)
     # A signed-in session is redirected away from the form. An accepted password alone proves nothing.
     follow_up = transport.request("GET", LOGIN, session.headers())
@@ -75,13 +93,31 @@ def must_act(location: str) -> str | None:
     return next((meaning for path, meaning in MUST_ACT.items() if location.endswith(path)), None)
 
 
-def _second_factor(transport: Transport, session: Session, credentials: Credentials) -> tuple[Response, Session]:
+def _second_factor(
+    transport: Transport, session: Session, credentials: Credentials, clock: Clock
+) -> tuple[Response, Session]:
     if credentials.totp_secret is None:
         raise SignInFailed("the account has a second factor; set FORGEJO_ADMIN_TOTP_SECRET")
-    form = {"passcode": totp(credentials.totp_secret)}
     session = session.after(transport.request("GET", SECOND_FACTOR, session.headers()))
-    response = transport.request("POST", SECOND_FACTOR, session.headers(), form=form)
+    response, session = _send_code(transport, session, totp(credentials.totp_secret, clock.now()))
+    if _is_code_form(response):
+        rest = PERIOD - clock.now() % PERIOD
+        log.warning("the one-time code was refused, as if it was used before; waiting %.0f s for the next", rest)
+        clock.sleep(rest)
+        response, session = _send_code(transport, session, totp(credentials.totp_secret, clock.now()))
+    if _is_code_form(response):
+        raise SignInFailed("the one-time code was refused twice; check FORGEJO_ADMIN_TOTP_SECRET and the clock")
+    return response, session
+
+
+def _send_code(transport: Transport, session: Session, code: str) -> tuple[Response, Session]:
+    response = transport.request("POST", SECOND_FACTOR, session.headers(), form={"passcode": code})
     return response, session.after(response)
+
+
+def _is_code_form(response: Response) -> bool:
+    """Whether Forgejo asks for a code again. Its page is the same for a wrong code and for one that was used before."""
+    return response.status == 200 and f'{SECOND_FACTOR}"'.encode() in response.body
 
 
 def _check(response: Response) -> None:
@@ -90,8 +126,6 @@ def _check(response: Response) -> None:
         location = response.location
         if location.endswith("/user/webauthn"):
             raise SignInFailed("the account has a security key, which a program can't press")
-        if location.endswith(SECOND_FACTOR):
-            raise SignInFailed("the one-time code was refused; check FORGEJO_ADMIN_TOTP_SECRET and the clock")
         if meaning := must_act(location):
             raise SignInFailed(meaning)
         return
