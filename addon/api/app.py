@@ -87,6 +87,8 @@ def _answer(parts: Parts, secret: str) -> Response:
         return pages.page(routes.about_page(request.method, target) or "", parts.about, caller_of(request))
     caller = caller_of(request)
     trace.current().shares = caller.shares
+    if request.method == "POST" and request.headers.get("Sec-Fetch-Site") == "cross-site":
+        raise Forbidden("a page of another site can't change anything here")
     try:
         if by_id := paths.parse(target, parts.collisions):
             trace.current().operation = paths.operation(by_id)

@@ -56,7 +56,7 @@ def test_a_run_whose_status_is_final_before_its_jobs(target: Target, demo: Sampl
     run = target.world.run(demo.repo, jobs=[JobSpec("bad"), JobSpec("slow")])
     target.world.play(run.jobs[0], "failure")
     target.world.pick(run.jobs[1])
-    assert target.request("GET", f"{demo.base}/by-number/{run.index}", demo.reader).json()["can_cancel"] is True
+    assert target.request("GET", f"{demo.base}/by-number/{run.index}", demo.reader).json()["cancellable"] is True
     assert target.request("POST", f"{demo.base}/{run.index}/cancel?dry_run=true", demo.writer).status_code == 200
     answer = target.request("POST", f"{demo.base}/{run.index}/cancel", demo.writer)
     assert answer.status_code == 200 and states(run) == ["failure", "cancelled"]

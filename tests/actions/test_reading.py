@@ -12,7 +12,7 @@ from tests.support.sample import Sample
 RUN_FIELDS = {
     "id", "run_number", "display_title", "status", "conclusion", "done", "event", "workflow_id", "head_branch",
     "head_sha", "actor", "html_url", "jobs_url", "logs_url", "rerun_url", "created_at", "updated_at",
-    "run_started_at", "completed_at", "duration_seconds", "can_rerun", "can_cancel",
+    "run_started_at", "completed_at", "duration_seconds", "rerunnable", "cancellable",
 }  # fmt: skip
 JOB_FIELDS = {
     "index", "id", "run_id", "run_number", "name", "status", "conclusion", "attempt", "attempts", "started_at",
@@ -169,7 +169,7 @@ def test_a_running_job(target: Target, demo: Sample) -> None:
     assert (half.status_code, half.content) == (200, run.jobs[0].log_bytes())
     info = target.request("GET", f"{demo.base}/latest", demo.reader).json()
     assert (info["status"], info["done"], info["conclusion"], info["completed_at"]) == ("running", False, None, None)
-    assert info["can_rerun"] is False and info["can_cancel"] is True
+    assert info["rerunnable"] is False and info["cancellable"] is True
 
 
 def test_done_takes_the_jobs_into_account(target: Target, demo: Sample) -> None:

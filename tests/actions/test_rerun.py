@@ -109,6 +109,20 @@ def test_reading_is_not_enough(target: Target, demo: Sample) -> None:
     assert all(job.status.done for job in demo.runs["green"].jobs)
 
 
+@pytest.mark.parametrize("change", ["4/rerun", "4/cancel", "latest/rerun?dry_run=true"])
+def test_a_page_of_another_site_changes_nothing(target: Target, demo: Sample, change: str) -> None:
+    """A browser sends along basic credentials that it keeps; and it says where a request comes from."""
+    target.double.forget_requests()
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    refused = target.request("POST", f"{demo.base}/{change}", demo.writer, headers=headers)
+    assert refused.status_code == 403 and "another site" in refused.json()["message"]
+    assert target.double.requests == []
+    for site in ("same-origin", "none"):
+        dry = f"{demo.base}/4/rerun?dry_run=true"
+        assert target.request("POST", dry, demo.writer, headers={"Sec-Fetch-Site": site}).status_code == 200
+    assert target.request("GET", f"{demo.base}/latest", demo.reader, headers=headers).status_code == 200
+
+
 def test_an_archived_repository(target: Target, demo: Sample) -> None:
     demo.repo.archived = True
     answer = target.request("POST", f"{demo.base}/1/rerun", demo.writer)

@@ -79,9 +79,9 @@ def test_why_it_failed(target: Target, demo: Sample) -> None:
     assert told["jobs_duration_seconds"] == sum(job["duration_seconds"] or 0 for job in told["jobs"])
     assert (told["duration_seconds"] is None) == (target.number < 12)
     assert told["next"] == {
-        "can_rerun": True,
-        "can_rerun_failed": True,
-        "can_cancel": False,
+        "rerunnable": True,
+        "failed_jobs_rerunnable": True,
+        "cancellable": False,
         "rerun_deletes_artifacts": target.number >= 15,
         **{
             name: f"{target.proxy.url}{demo.base}/by-number/{run.index}/{tail}"
@@ -105,10 +105,10 @@ def test_how_many_lines(target: Target, demo: Sample, query: str, count: int) ->
 
 def test_a_run_that_did_not_fail(target: Target, demo: Sample) -> None:
     told = summary(target, demo, demo.runs["green"]).json()
-    assert told["failed_jobs"] == [] and told["annotations"] == [] and told["next"]["can_rerun_failed"] is False
+    assert told["failed_jobs"] == [] and told["annotations"] == [] and told["next"]["failed_jobs_rerunnable"] is False
     busy = target.world.run(demo.repo, jobs=[JobSpec("a")])
     told = summary(target, demo, busy).json()
-    assert told["next"]["can_cancel"] is True and told["next"]["can_rerun"] is False
+    assert told["next"]["cancellable"] is True and told["next"]["rerunnable"] is False
     assert told["jobs_duration_seconds"] is None
 
 

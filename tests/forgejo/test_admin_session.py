@@ -38,7 +38,7 @@ def test_a_lost_session_on_a_public_page_is_noticed(target: Target, unique: str)
     """There it shows no error, only less: nothing can be rerun."""
     demo = sample(target.world, f"public-{unique}", private=False)
     target.double.restart()
-    assert target.request("GET", f"{demo.base}/latest", demo.reader).json()["can_rerun"] is True
+    assert target.request("GET", f"{demo.base}/latest", demo.reader).json()["rerunnable"] is True
 
 
 @pytest.mark.parametrize("version", MAIN)

@@ -92,7 +92,7 @@ def test_the_state_of_a_run(stage: Stage, scene: str, status: str, done: bool) -
     run = stage.read_of(scene, "summary")["run"]
     assert (run["status"], run["done"]) == (status, done)
     assert run["conclusion"] == (status if done else None)
-    assert (run["can_rerun"], run["can_cancel"]) == (done, not done)
+    assert (run["rerunnable"], run["cancellable"]) == (done, not done)
 
 
 def test_a_cancelled_run(stage: Stage) -> None:

@@ -48,8 +48,8 @@ def run_json(run: Run, links: Links) -> Json:
         "run_started_at": timestamp(details.started_at),
         "completed_at": timestamp(details.stopped_at) if run.done else None,
         "duration_seconds": details.duration_seconds,
-        "can_rerun": run.can_rerun and run.done,
-        "can_cancel": run.cancellable,
+        "rerunnable": run.can_rerun and run.done,
+        "cancellable": run.cancellable,
         "workflow_error": asdict(run.workflow_error) if run.workflow_error else None,
         "workflow_warnings": run.workflow_warnings,
     }
@@ -80,8 +80,8 @@ def _row(row: RunRow, events: Mapping[int, str], links: Links) -> Json:
         "run_started_at": None,
         "completed_at": None,
         "duration_seconds": row.duration_seconds,
-        "can_rerun": None,
-        "can_cancel": None,
+        "rerunnable": None,
+        "cancellable": None,
         "workflow_error": None,
         "workflow_warnings": None,
     }

@@ -54,9 +54,9 @@ def _json(found: Summary, links: Links) -> Json:
         "annotations_found": found.annotations_found,
         "artifacts": artifact_list(run, found.artifacts, links),
         "next": {
-            "can_rerun": run.can_rerun and run.done,
-            "can_rerun_failed": run.can_rerun and run.done and bool(found.failed),
-            "can_cancel": run.cancellable,
+            "rerunnable": run.can_rerun and run.done,
+            "failed_jobs_rerunnable": run.can_rerun and run.done and bool(found.failed),
+            "cancellable": run.cancellable,
             "rerun_deletes_artifacts": run.rerun_deletes_artifacts,
             "rerun_url": links.api(run, "/rerun"),
             "rerun_failed_url": links.api(run, found.rerun_tail if found.failed else "/rerun?job=failed"),

@@ -150,10 +150,10 @@ def _next(found: Summary, links: Links) -> Iterator[str]:
     if run.can_rerun and run.done:
         yield ""
         warning = ", which deletes its artifacts" if found.rerun_deletes else ""
-        yield f"It can be run again{warning}: POST {_link(links.api(run, found.rerun_tail))}"
+        yield f"With write access it can be run again{warning}: POST {_link(links.api(run, found.rerun_tail))}"
     if run.cancellable:
         yield ""
-        yield f"It can be cancelled: POST {_link(links.api(run, '/cancel'))}"
+        yield f"With write access it can be cancelled: POST {_link(links.api(run, '/cancel'))}"
 
 
 def _link(url: str) -> str:

@@ -116,7 +116,7 @@ def _next(found: Summary, links: Links) -> Iterator[str]:
     if run.can_rerun and run.done:
         yield ""
         warning = " (deletes its artifacts)" if found.rerun_deletes else ""
-        yield f"to run it again{warning}: POST {one_line(links.api(run, found.rerun_tail))}"
+        yield f"to run it again, with write access{warning}: POST {one_line(links.api(run, found.rerun_tail))}"
     if run.cancellable:
         yield ""
-        yield f"to cancel it: POST {one_line(links.api(run, '/cancel'))}"
+        yield f"to cancel it, with write access: POST {one_line(links.api(run, '/cancel'))}"
