@@ -12,7 +12,8 @@ from tests.support.sample import Sample
 RUN_FIELDS = {
     "id", "run_number", "display_title", "status", "conclusion", "done", "event", "workflow_id", "head_branch",
     "head_sha", "actor", "html_url", "jobs_url", "logs_url", "rerun_url", "created_at", "updated_at",
-    "run_started_at", "completed_at", "duration_seconds", "rerunnable", "cancellable",
+    "run_started_at", "completed_at", "duration_seconds", "rerunnable", "cancellable", "workflow_error",
+    "workflow_warnings",
 }  # fmt: skip
 JOB_FIELDS = {
     "index", "id", "run_id", "run_number", "name", "status", "conclusion", "attempt", "attempts", "started_at",
