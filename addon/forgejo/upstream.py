@@ -39,7 +39,8 @@ class Upstream:
     @property
     def known(self) -> Mapping[str, object]:
         """What the proxy has to know."""
-        return {"major": self.major, "lists_runs": self.lists_runs}
+        routes_major = versions.routes_major(self.version)
+        return {"major": self.major, "routes_major": routes_major, "lists_runs": self.lists_runs}
 
     @property
     def newest_first(self) -> bool:
@@ -49,7 +50,7 @@ class Upstream:
     @property
     def lists_jobs(self) -> bool:
         """Whether the API is known to list a run's jobs."""
-        return versions.has_route("runs/{id}/jobs", self.major) is True
+        return versions.has_route("runs/{id}/jobs", versions.routes_major(self.version)) is True
 
     def has_run_route(self, action: str) -> bool | None:
         """Whether this Forgejo has a route of its own for an action on a run; None if the version is unknown."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 OLDEST, NEWEST_TESTED = 7, 17
 VERSION = re.compile(r"([0-9]{1,4})\.")
+DEVELOPMENT = "-dev"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,12 @@ def major(version: str | None) -> int | None:
     """The major version of `15.0.3+gitea-1.22.0`; None if it is unknown."""
     found = VERSION.match(version or "")
     return int(found[1]) if found else None
+
+
+def routes_major(version: str | None) -> int | None:
+    """The major version whose routes this version surely has. A development version may lack the newest ones."""
+    number = major(version)
+    return number - 1 if number is not None and DEVELOPMENT in (version or "") else number
 
 
 def has(fact: str, major_version: int | None) -> bool | None:

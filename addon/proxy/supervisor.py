@@ -31,14 +31,15 @@ START_TIMEOUT = 20.0
 class Supervisor:
     """Keeps one application running. `address` is None while it is not.
 
-    As the application last reported, `major` is Forgejo's major version, and `lists_runs` says whether its API lists
-    runs. None is unknown.
+    As the application last reported, `major` is Forgejo's major version, `routes_major` the one whose routes it surely
+    has, and `lists_runs` says whether its API lists runs. None is unknown.
     """
 
     def __init__(self, settings: Settings, command: Sequence[str] = COMMAND) -> None:
         self.secret = secrets.token_hex(32)
         self.address: tuple[str, int] | None = None
         self.major: int | None = None
+        self.routes_major: int | None = None
         self.lists_runs: bool | None = None
         self._settings = settings
         self._command = command
@@ -58,7 +59,7 @@ class Supervisor:
         """
         collisions = self._settings.collisions
         return routes.is_ours(target, collisions, self.lists_runs is True) or paths.is_ours(
-            target, collisions, self.major
+            target, collisions, self.routes_major
         )
 
     def drain(self) -> None:
@@ -119,6 +120,7 @@ class Supervisor:
     def _learn(self, line: bytes) -> None:
         message = json.loads(line)
         self.major = message.get("major", self.major)
+        self.routes_major = message.get("routes_major", self.routes_major)
         self.lists_runs = message.get("lists_runs", self.lists_runs)
 
     async def _end(self) -> None:

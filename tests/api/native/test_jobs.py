@@ -1,4 +1,4 @@
-"""One job by id: its fields, its steps, and whose jobs are told."""
+"""One job by id: its fields, its steps, and who may see it."""
 
 from __future__ import annotations
 
