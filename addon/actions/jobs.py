@@ -53,7 +53,7 @@ class ReadJobs:
         """The run with one job in detail; `with_ranges` also the place of its steps' lines in the log."""
         run = self._waiting.run(query, caller, is_disconnected)
         with trace.timed("forgejo"):
-            run = self._finder.with_job(run, query.job or 0, query.attempt or NEWEST)
+            run = self._finder.with_job(run, query.job or 0, query.attempt or NEWEST, caller)
             return replace(run, detail=self._with_ranges(run)) if with_ranges else run
 
     def attempts(self, query: Query, caller: Caller) -> JobList:

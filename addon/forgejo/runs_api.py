@@ -6,6 +6,7 @@ several of which stand for one event of a workflow. A list that is filtered by t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,14 @@ from addon.errors import NotFound
 from addon.forgejo.access import Access, Grant
 from addon.forgejo.parsers import api_objects
 from addon.forgejo.parsers.api_objects import ListedRun
+from addon.forgejo.parsers.values import time
 from addon.forgejo.rest import RUNS, TASKS, RestApi, RouteMissing, json_object
 from addon.forgejo.transport import QueryValues, Response
 from addon.model import RunDetails, is_name
 
 MOST_PER_PAGE = 50
+# How many pages of tasks are searched for all tasks of one run.
+MOST_TASK_PAGES = 20
 # The webhook events behind a workflow's pull_request, issues, issue_comment and the like.
 HOOK_EVENTS = (
     "issues", "issue_assign", "issue_label", "issue_milestone", "issue_comment", "pull_request", "pull_request_assign",
@@ -39,6 +43,14 @@ class RunPage:
 
     runs: tuple[ListedRun, ...]
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCounts:
+    """How many tasks the jobs of a run have had, by the jobs' names. `complete` says whether no task was left out."""
+
+    by_job: Mapping[str, int]
+    complete: bool
 
 
 class RunsApi:
@@ -87,6 +99,21 @@ class RunsApi:
             if len(tasks) < MOST_PER_PAGE:
                 break
         return found
+
+    def task_counts(self, grant: Grant, number: int) -> TaskCounts | None:
+        """How many tasks each job of a run has had; None before v9."""
+        created = self.details(grant, number).created_at if grant.lists_runs else None
+        found: Counter[str] = Counter()
+        for page in range(1, MOST_TASK_PAGES + 1):
+            response = self._ask(grant, TASKS, {"page": str(page), "limit": str(MOST_PER_PAGE)})
+            if response is None:
+                return None
+            tasks = api_objects.run_list(response.json())
+            found.update(str(task.get("name")) for task in tasks if task.get("run_number") == number)
+            oldest = time(tasks[-1].get("created_at")) if tasks else None
+            if len(tasks) < MOST_PER_PAGE or (created and oldest and oldest < created):  # the newest task comes first
+                return TaskCounts(found, True)
+        return TaskCounts(found, False)
 
     def number_of(self, grant: Grant, run_id: int) -> int | None:
         """The number of the run with this database id, if it belongs to this repository (v12 and later)."""

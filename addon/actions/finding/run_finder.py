@@ -7,6 +7,7 @@ from collections.abc import Callable
 from addon import trace
 from addon.actions.changes import RunChanges
 from addon.actions.finding.find_job import job_index
+from addon.actions.finding.only_attempt import Attempts, attempts_of
 from addon.actions.finding.run_selector import DEFAULT_READING, Reading, RunSelector
 from addon.actions.query import NEWEST, Query
 from addon.caller import Caller
@@ -58,7 +59,7 @@ class RunFinder:
         any_attempt = self._default(query) == 1 if query.attempt is None else query.attempt == 1
         run = self.to_read(query, caller, Reading(job=named_index(query), any_attempt=any_attempt))
         with trace.timed("forgejo"):
-            return self.with_job(run, query.job or 0, self._attempt(query, run))
+            return self.with_job(run, query.job or 0, self._attempt(query, run), caller)
 
     def to_change(self, query: Query, caller: Caller, action: str) -> tuple[Run, RunChanges]:
         """The run, for a caller who may start and stop runs, and what makes the change.
@@ -96,12 +97,19 @@ class RunFinder:
             "the proxy's option actions_collisions: native, or Forgejo's jobs/{id}/… routes"
         )
 
-    def with_job(self, run: Run, job: int | str, attempt: int) -> Run:
+    def with_job(self, run: Run, job: int | str, attempt: int, caller: Caller) -> Run:
         """The run with this job and attempt (or NEWEST) in detail. Raises NotFound."""
         index = job_index(run, job)
+        if attempt == 1 and run.detail.attempts is None:
+            self.attempts_of(run, caller).check_only_one(run, index)
+            attempt = NEWEST
         if index == run.detail.index and attempt in (NEWEST, run.detail.attempt):
             return run
         return self._web_ui.run(run.repo, run.number, index, attempt or None)
+
+    def attempts_of(self, run: Run, caller: Caller) -> Attempts:
+        """How many attempts the run's jobs have had, for versions that do not number them (before v13)."""
+        return attempts_of(run, caller, self._access, self._runs_api)
 
     def with_hint(self, missing: RunNotFound, query: Query, caller: Caller) -> NotFound:
         """The same error; with a hint if the number is the database id of a run that the caller may read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -67,10 +67,13 @@ class ReadLogs:
         chosen = run.jobs if query.attempt else several_jobs(run, str(query.job))
         check_count(run, chosen)
         recheck = Recheck(lambda: self._access.read(caller, run.repo), self._recheck)
-        return run, self._each(run, chosen, query, options, recheck)
+        check = self._checker(run, query, caller)
+        return run, self._each(
+            run, chosen, query, lambda page: self._at_attempt(page, query.attempt, check, options), recheck
+        )
 
     def _each(
-        self, run: Run, chosen: Sequence[Job], query: Query, options: LogOptions, recheck: Recheck
+        self, run: Run, chosen: Sequence[Job], query: Query, read: Callable[[Run], JobLog], recheck: Recheck
     ) -> Iterator[JobLog]:
         """The logs, at the attempt of the query, for as long as access lasts.
 
@@ -88,12 +91,23 @@ class ReadLogs:
                 except (Unauthorized, Forbidden, NotFound) as error:
                     yield _missing(page, f"access has ended: {error.message}")
                     return
-                yield self._at_attempt(page, query.attempt, options)
+                yield read(page)
 
-    def _at_attempt(self, run: Run, attempt: int | None, options: LogOptions) -> JobLog:
+    def _checker(self, run: Run, query: Query, caller: Caller) -> Callable[[Run], None] | None:
+        """Raises NotFound if the first attempt of a shown job can't be read. Only for versions that don't number it."""
+        if query.attempt != 1 or run.detail.attempts is not None:
+            return None
+        attempts = self._finder.attempts_of(run, caller)
+        return lambda shown: attempts.check_only_one(shown, shown.detail.index)
+
+    def _at_attempt(
+        self, run: Run, attempt: int | None, check: Callable[[Run], None] | None, options: LogOptions
+    ) -> JobLog:
         """The log of an attempt, which the job may not have."""
         try:
-            if attempt:
+            if check is not None:
+                check(run)
+            elif attempt:
                 check_attempt(run.detail, attempt)
                 run = self._web_ui.run(run.repo, run.number, run.detail.index, attempt)
         except NotFound as error:

@@ -38,16 +38,16 @@ def logs(use_case: ReadLogs, following: FollowLogs, query: Query, caller: Caller
         return _generated(run, bundle.as_text(found), _run_headers(run, query))
     if not LogOptions.of(query).whole:
         run, blocks = use_case.part(query, caller)
-        return _generated(run, blocks, _job_headers(run))
+        return _generated(run, blocks, _job_headers(run, query))
     return _whole(use_case, query, caller)
 
 
 def _whole(use_case: ReadLogs, query: Query, caller: Caller) -> Response:
     run, found = use_case.whole(query, caller, request.method, range_header())
-    headers = {**found.headers, **_job_headers(run)}
+    headers = {**found.headers, **_job_headers(run, query)}
     body = found.body
     if found.status == 416:
-        return unsatisfiable(found.headers, _job_headers(run))
+        return unsatisfiable(found.headers, _job_headers(run, query))
     if body is None or request.method == "HEAD":
         if body is not None:
             body.close()
@@ -90,7 +90,7 @@ def _followed(following: FollowLogs, query: Query, caller: Caller) -> Response:
     found = following.follow(query, caller, cursors, is_disconnected())
     options = LogOptions.of(query)
     body = events.as_event_stream(found, options) if as_events else events.as_text(found, options)
-    headers = _run_headers(found.run, query) if found.several else _job_headers(found.run)
+    headers = _run_headers(found.run, query) if found.several else _job_headers(found.run, query)
     media_type = EVENTS if as_events else f"{TEXT}; charset=utf-8"
     response = StreamingResponse(body if request.method != "HEAD" else None, 200, headers, content_type=media_type)
     response.call_on_close(body.close)
@@ -109,8 +109,8 @@ def _run_headers(run: Run, query: Query) -> dict[str, str]:
     return {**run_header(run), "X-Actions-Attempt": str(query.attempt or "latest")}
 
 
-def _job_headers(run: Run) -> dict[str, str]:
-    attempt = str(run.detail.attempt) if run.detail.attempt else "latest"
+def _job_headers(run: Run, query: Query) -> dict[str, str]:
+    attempt = str(run.detail.attempt or query.attempt or "latest")
     job = str(run.detail.index)
     complete = is_complete(run)
     known = {} if complete is None else {"X-Actions-Log-Complete": str(complete).lower()}
