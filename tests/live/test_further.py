@@ -56,7 +56,8 @@ def test_the_end_of_a_log(stage: Stage) -> None:
 
 def test_a_followed_log_of_a_finished_job_is_the_log(stage: Stage) -> None:
     scene = stage.scenes["deploy"]
-    assert agreed(stage.request("GET", f"{scene.number}/logs?follow=true")).content == scene.task.log_bytes()
+    end = f"==> {scene.task.job} (0) · success <==\n".encode()
+    assert agreed(stage.request("GET", f"{scene.number}/logs?follow=true")).content == scene.task.log_bytes() + end
 
 
 def test_a_running_log_is_followed_to_its_end(stage: Stage) -> None:
@@ -70,7 +71,7 @@ def test_a_running_log_is_followed_to_its_end(stage: Stage) -> None:
     heard = next(parts)
     server.runner.log(task, ["the last line"], last=True)
     server.runner.update(task, result="success")
-    assert heard + b"".join(parts) == task.log_bytes()
+    assert heard + b"".join(parts) == task.log_bytes() + f"==> {task.job} (0) · success <==\n".encode()
 
 
 def test_an_artifact_comes_as_it_was_uploaded(stage: Stage) -> None:
@@ -86,19 +87,19 @@ def test_a_run_is_cancelled(stage: Stage) -> None:
     task = server.take(number)
     server.runner.update(task)
     server.runner.log(task, ["begun"])
-    assert stage.request("POST", f"{number}/cancel", "reader").status_code == 403
-    agreed(stage.request("POST", f"{number}/cancel", "writer"))
+    assert stage.request("POST", f"by-number/{number}/cancel", "reader").status_code == 403
+    agreed(stage.request("POST", f"by-number/{number}/cancel", "writer"))
     assert server.runner.update(task) == "CANCELLED"
     assert stage.read_of("cancelled", "jobs")["jobs"][0]["status"] == "cancelled"
     assert stage.read(f"{number}/jobs")["jobs"][0]["status"] == "cancelled"
-    assert stage.request("POST", f"{number}/cancel", "writer").status_code == 409
+    assert stage.request("POST", f"by-number/{number}/cancel", "writer").status_code == 409
 
 
 def test_attempts_of_a_rerun_job(stage: Stage) -> None:
     server = stage.server
     number = server.push("again.yml", "tried twice")
     finish(server, server.take(number), failing=True)
-    agreed(stage.request("POST", f"{number}/rerun", "writer"))
+    agreed(stage.request("POST", f"by-number/{number}/rerun", "writer"))
     finish(server, server.take(number))
     answer = stage.request("GET", f"{number}/attempts?job=0")
     if stage.major < 13:

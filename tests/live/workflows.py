@@ -37,6 +37,14 @@ jobs:
     steps:
       - {{name: ship, run: ship}}
 """
+TWO_STEPS = """
+jobs:
+  race:
+    runs-on: {label}
+    steps:
+      - {{name: one, run: one}}
+      - {{name: two, run: two}}
+"""
 MATRIX = """
 jobs:
   package:
@@ -72,6 +80,8 @@ WORKFLOWS = {
     "big.yml": ON_MAIN + ONE_JOB,
     "files.yml": ON_MAIN + ONE_JOB,
     "slow.yml": ON_MAIN + ONE_JOB,
+    "fast.yml": ON_MAIN + TWO_STEPS,
+    "late.yml": ON_MAIN + ONE_JOB,
     "matrix.yml": ON_MAIN + MATRIX,
     "needs.yml": ON_MAIN + NEEDS,
     "unserved.yml": ON_MAIN + UNSERVED,

@@ -65,13 +65,21 @@ class Scene:
 class Reader:
     """Reads a stream in a thread."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, patience: float = 30) -> None:
+        """`patience` is how many seconds the stream may last."""
         assert stream.status == 200, stream.answer.read()
-        self.data = b""
+        self._parts: list[bytes] = []
         self.error: Exception | None = None
-        self._stream = stream
+        self._stream, self._patience = stream, patience
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
+
+    @property
+    def data(self) -> bytes:
+        """What has come so far."""
+        count = len(self._parts)  # more may come at any time
+        self._parts[:count] = [b"".join(self._parts[:count])]
+        return self._parts[0]
 
     def until(self, text: bytes) -> Reader:
         """Waits until it has come."""
@@ -84,7 +92,7 @@ class Reader:
 
     def whole(self) -> bytes:
         """Everything, to the stream's proper end."""
-        self._thread.join(30)
+        self._thread.join(self._patience)
         assert not self._thread.is_alive(), f"the stream goes on after {self.data!r}"
         assert self.error is None
         return self.data
@@ -92,7 +100,7 @@ class Reader:
     def _read(self) -> None:
         try:
             while chunk := self._stream.answer.read1():
-                self.data += chunk
+                self._parts.append(chunk)
         except (OSError, http.client.HTTPException) as error:
             self.error = error
 

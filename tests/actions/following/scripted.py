@@ -80,6 +80,8 @@ class ScriptedJob:
         return self.job.task.log.rows if self.job.task and self.job.task.log else 0
 
 
+# So many requests come before each late line.
+LATE = 4
 Action = tuple[str, Any]
 ACTIONS = st.one_of(
     st.tuples(st.just("rows"), st.sampled_from(SMALL)),
@@ -132,7 +134,7 @@ class Play:
     def __call__(self) -> None:
         count = self._pace[self._count % len(self._pace)]
         self._count += 1
-        for _ in range(max(count, 2) if self._cancelled else count):  # a runner is not late for long
+        for _ in range(1 if self._cancelled else count):  # a runner is late, but not for long
             if self._left:
                 self._left.pop(0)()
 
@@ -146,7 +148,10 @@ class Play:
     ) -> list[Callable[[], None]]:
         made = [job.begin, *(self._action(job, name, value) for name, value in actions)]
         if end == "cancelled":
-            return [*made, lambda: self._cancel(job), *(self._action(job, name, value) for name, value in late)]
+            made.append(lambda: self._cancel(job))
+            for name, value in late:
+                made += [*[lambda: None] * LATE, self._action(job, name, value)]
+            return made
         return [*made, lambda: job.finish(end)]
 
     def _cancel(self, job: ScriptedJob) -> None:

@@ -43,6 +43,7 @@ class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
         self.polls = 0
+        self.pollers = 0
 
     def monotonic(self) -> float:
         return self.now
@@ -54,8 +55,8 @@ class Clock:
         self.now += seconds
 
     def poll(self) -> None:
-        """Time passes between two polls."""
-        self.now += POLL
+        """Time passes between two polls. Pollers take turns."""
+        self.now += POLL / self.pollers
         self.polls += 1
         assert self.polls < MOST_POLLS, "the stream does not end"
 
@@ -140,7 +141,11 @@ class Synchronous(Pollers[Any]):
     def subscribe(self, key: object, poll: Callable[[Any], Any]) -> Iterator[Any]:
         poller = _Poller(poll, 0.0, 0.0)
         poller._has_changed()
-        yield Polled(poller, self._clock)
+        self._clock.pollers += 1
+        try:
+            yield Polled(poller, self._clock)
+        finally:
+            self._clock.pollers -= 1
 
 
 class Finder:
