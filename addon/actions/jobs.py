@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from addon import trace
@@ -17,18 +17,32 @@ from addon.caller import Caller
 from addon.errors import BadRequest, Gone, NotFound, UpstreamUnexpected
 from addon.forgejo.job_logs import JobLogs
 from addon.forgejo.web_ui import WebUi
-from addon.model import JobDetail, Run
+from addon.model import Job, JobDetail, Run
 
 SIDE_BY_SIDE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class JobList:
-    """Jobs of a run. `details` are by index, as far as they were read; `only` is the index of a single job."""
+    """Jobs of a run. `details` are by index, as far as they were read; `only` is the index of a single job.
+
+    `page` are the jobs on the page that was asked for; None if no page was.
+    """
 
     run: Run
     details: Mapping[int, JobDetail]
     only: int | None = None
+    page: Sequence[Job] | None = None
+
+    @property
+    def chosen(self) -> Sequence[Job]:
+        """All jobs, or the single one."""
+        return self.run.jobs if self.only is None else (self.run.jobs[self.only],)
+
+    @property
+    def shown(self) -> Sequence[Job]:
+        """The jobs on the page."""
+        return self.chosen if self.page is None else self.page
 
 
 class ReadJobs:
@@ -42,12 +56,14 @@ class ReadJobs:
         """The run's jobs; with `steps`, each in detail; with `job`, only that one."""
         if query.job is not None:
             run = self.one(query, caller, is_disconnected, with_ranges=query.steps)
-            return JobList(run, {run.detail.index: run.detail}, run.detail.index)
+            only = run.jobs[run.detail.index]
+            return JobList(run, {only.index: run.detail}, only.index, query.of_page((only,)))
         if query.attempt is not None:
             raise BadRequest("attempt needs job: each job has attempts of its own")
         run = self._waiting.run(query, caller, is_disconnected)
         with trace.timed("forgejo"):
-            return JobList(run, self._details(run, (job.index for job in run.jobs)) if query.steps else {})
+            page = query.of_page(run.jobs)
+            return JobList(run, self._details(run, page) if query.steps else {}, page=page)
 
     def one(self, query: Query, caller: Caller, is_disconnected: IsDisconnected, with_ranges: bool = True) -> Run:
         """The run with one job in detail; `with_ranges` also the place of its steps' lines in the log."""
@@ -63,15 +79,14 @@ class ReadJobs:
             raise NotFound("this Forgejo (before v13) does not tell a job's attempts; it shows the newest only")
         only = None if query.job is None else job_index(run, query.job)
         with trace.timed("forgejo"):
-            wanted = [only] if only is not None else [job.index for job in run.jobs]
-            return JobList(run, self._details(run, wanted), only)
+            page = query.of_page(run.jobs if only is None else (run.jobs[only],))
+            return JobList(run, self._details(run, page), only, page)
 
-    def _details(self, run: Run, jobs: Iterable[int]) -> Mapping[int, JobDetail]:
+    def _details(self, run: Run, jobs: Sequence[Job]) -> Mapping[int, JobDetail]:
         """These jobs' own pages, read side by side."""
-        wanted = list(jobs)
-        check_count(run, wanted)
+        check_count(run, jobs)
         with trace.pool(SIDE_BY_SIDE) as pool:
-            pages = pool.map(lambda job: self._web_ui.run(run.repo, run.number, job).detail, wanted)
+            pages = pool.map(lambda job: self._web_ui.run(run.repo, run.number, job.index).detail, jobs)
             return {detail.index: detail for detail in pages}
 
     def _with_ranges(self, run: Run) -> JobDetail:

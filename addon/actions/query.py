@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from addon.model import Repo
@@ -12,6 +13,8 @@ ALL, FAILED, UNSUCCESSFUL = "all", "failed", "unsuccessful"
 SEVERAL = (ALL, FAILED, UNSUCCESSFUL)
 # The value of `attempt` for the newest one.
 NEWEST = 0
+# Entries on a page if `limit` is not given, as in Forgejo's lists.
+PAGE_SIZE = 30
 # The value of `status` for runs that are done, with all of their jobs.
 COMPLETED = "completed"
 
@@ -21,7 +24,7 @@ class Parameters:
     """The parameters of a request. Those that were not given are None or have the default below.
 
     `job` is an index from 0, a name, or one of SEVERAL; `attempt` a number from 1 or NEWEST; `status` a name in Status
-    or COMPLETED; `wait` seconds; `step` a number from 1.
+    or COMPLETED; `wait` seconds; `step` and `page` a number from 1.
     """
 
     workflow_id: str | None = None
@@ -45,8 +48,21 @@ class Parameters:
     steps: bool = False
     dry_run: bool = False
     keep_artifacts: str | None = None
-    page: int = 1
-    limit: int = 30
+    page: int | None = None
+    limit: int | None = None
+
+    @property
+    def is_paged(self) -> bool:
+        """Whether one page of a list is asked for."""
+        return self.page is not None or self.limit is not None
+
+    def of_page[T](self, entries: Sequence[T]) -> Sequence[T]:
+        """The entries on the page that is asked for. All of them if none is."""
+        if not self.is_paged:
+            return entries
+        size = self.limit or PAGE_SIZE
+        start = ((self.page or 1) - 1) * size
+        return entries[start : start + size]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

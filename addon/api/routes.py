@@ -51,20 +51,21 @@ BY_NUMBER = "by-number"
 BY_WORD = ("latest", BY_NUMBER)
 ONE_JOB = frozenset({"job", "attempt"})
 SELECTING = frozenset({"workflow_id", "branch", "event", "status", "actor", "head_sha"})
+PAGING = frozenset({"page", "limit"})
 WAITING = frozenset({"wait", "wait_for"})
 LOG = frozenset({"follow", "tail", "step", "failed_steps", "timestamps", "ansi", "format"})
 ROUTES: Mapping[Action, Route] = {
     "info": Route(READ, SELECTING | WAITING),
-    "jobs": Route(READ, SELECTING | ONE_JOB | WAITING | {"steps"}),
+    "jobs": Route(READ, SELECTING | ONE_JOB | WAITING | PAGING | {"steps"}),
     "logs": Route(READ, SELECTING | ONE_JOB | LOG),
     "summary": Route(READ, SELECTING | WAITING | {"lines", "format"}),
     "rerun": Route(WRITE, SELECTING | {"job", "dry_run", "keep_artifacts"}),
     "cancel": Route(WRITE, SELECTING | {"dry_run"}),
-    "attempts": Route(READ, SELECTING | {"job"}),
-    "artifacts": Route(READ, SELECTING),
+    "attempts": Route(READ, SELECTING | PAGING | {"job"}),
+    "artifacts": Route(READ, SELECTING | PAGING),
     "artifact": Route(READ, SELECTING),
     "job": Route(READ, SELECTING | WAITING | {"attempt"}),
-    "runs": Route(READ, SELECTING | {"page", "limit"}),
+    "runs": Route(READ, SELECTING | PAGING),
 }
 # Actions about one thing: their paths are those of the action about all, with a name or index behind.
 ONE_OF: Mapping[str, Action] = {"jobs": "job", "artifacts": "artifact"}

@@ -19,7 +19,7 @@ BASE = "/api/v1/repos/{owner}/{repo}/actions/runs"
 DOCUMENT = openapi.document(MOST_WAIT)
 COMPONENTS = DOCUMENT["components"]
 # Where the default is another one by action, or an option's.
-DEPENDS = {"job", "attempt"}
+DEPENDS = {"job", "attempt", "page", "limit"}
 
 
 def operations() -> dict[tuple[str, str], dict[str, Any]]:

@@ -9,7 +9,7 @@ from addon import trace
 from addon.actions.finding.filters import Filters
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.finding.run_selector import MOST_RUNS, TASK_PAGES
-from addon.actions.query import Query
+from addon.actions.query import PAGE_SIZE, Query
 from addon.actions.run_times import true_times
 from addon.caller import Caller
 from addon.errors import BadRequest, Busy, RunNotFound
@@ -23,11 +23,15 @@ SIDE_BY_SIDE = 4
 
 @dataclass(frozen=True, slots=True)
 class RunListing:
-    """One page of runs. `total` counts all that match, None if not all were searched; `events` is by run number."""
+    """One page of runs. `total` counts all that match, None if not all were searched; `events` is by run number.
+
+    `more` says whether the search found further ones behind this page.
+    """
 
     runs: tuple[RunRow | Run, ...]
     total: int | None
     events: Mapping[int, str]
+    more: bool = False
 
 
 class ListRuns:
@@ -52,25 +56,28 @@ class ListRuns:
         events = self._events(filters, grant)
         actor_id = self._runs_api.user_id(grant, filters.actor) if filters.actor else None
         list_query = filters.list_query(actor_id)
+        more = False
         if filters.needs_rows or (filters.actor and actor_id is None):
             matching, complete = self._matching(filters, list_query, actor_id is not None, events, grant)
-            rows = matching[(query.page - 1) * query.limit : query.page * query.limit]
+            rows = list(query.of_page(matching))
             total = len(matching) if complete else None
+            more = bool(rows) and rows[-1] is not matching[-1]
         else:
             rows, total = self._forgejo_page(list_query, query, grant)
         with trace.pool(SIDE_BY_SIDE) as pool:
             checked = list(pool.map(lambda row: self._checked(row, filters, events, grant), rows))
         runs = tuple(run for run in checked if run is not None)
-        return RunListing(runs, None if total is None else total - len(checked) + len(runs), events)
+        return RunListing(runs, None if total is None else total - len(checked) + len(runs), events, more)
 
     def _forgejo_page(self, list_query: ListQuery, query: Query, grant: Grant) -> tuple[list[RunRow], int]:
         """One page of Forgejo's list, and how many runs there are. The last page tells the latter."""
-        found = self._web_ui.runs(grant.repo, list_query, query.page, query.limit)
-        last, rows = query.page, len(found.rows)
-        if found.pages > query.page or (not found.rows and query.page > 1):
+        page, limit = query.page or 1, query.limit or PAGE_SIZE
+        found = self._web_ui.runs(grant.repo, list_query, page, limit)
+        last, rows = page, len(found.rows)
+        if found.pages > page or (not found.rows and page > 1):
             last = max(found.pages, 1)
-            rows = len(self._web_ui.runs(grant.repo, list_query, last, query.limit).rows)
-        return list(found.rows), (last - 1) * query.limit + rows
+            rows = len(self._web_ui.runs(grant.repo, list_query, last, limit).rows)
+        return list(found.rows), (last - 1) * limit + rows
 
     def _matching(
         self, filters: Filters, list_query: ListQuery, actor_is_filtered: bool, events: Mapping[int, str], grant: Grant

@@ -12,6 +12,7 @@ from addon.actions.artifacts import ReadArtifacts
 from addon.actions.logs.lines import first_block_read
 from addon.actions.query import Query
 from addon.api.links import Links
+from addon.api.paging import with_pages
 from addon.api.responses import Json, as_json, links, range_header, run_header, unsatisfiable
 from addon.caller import Caller
 from addon.model import Artifact, Run
@@ -22,8 +23,8 @@ ZIP = "application/zip"
 def artifacts(use_case: ReadArtifacts, query: Query, caller: Caller) -> Response:
     """The list of a run's artifacts."""
     run, found = use_case.list(query, caller)
-    listed = artifact_list(run, found, links())
-    return as_json({"total_count": len(listed), "artifacts": listed}, run=run)
+    listed = artifact_list(run, query.of_page(found), links())
+    return with_pages(as_json({"total_count": len(found), "artifacts": listed}, run=run), query, len(found))
 
 
 def artifact(use_case: ReadArtifacts, query: Query, caller: Caller) -> Response:

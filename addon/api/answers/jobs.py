@@ -7,6 +7,7 @@ from flask import Response
 from addon.actions.jobs import JobList, ReadJobs
 from addon.actions.query import Query
 from addon.api.links import Links
+from addon.api.paging import with_pages
 from addon.api.responses import Json, as_json, is_disconnected, links, timestamp
 from addon.caller import Caller
 from addon.model import Job, JobDetail, LineRange, Run, Step
@@ -15,7 +16,7 @@ from addon.model import Job, JobDetail, LineRange, Run, Step
 def jobs(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
     """All jobs, or with `job` one."""
     found = use_case.list(query, caller, is_disconnected())
-    return as_json(jobs_json(found, links()), run=found.run)
+    return with_pages(as_json(jobs_json(found, links()), run=found.run), query, len(found.chosen))
 
 
 def job(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
@@ -28,18 +29,18 @@ def job(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
 def attempts(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
     """Each job's attempts, the first one first."""
     found, urls = use_case.attempts(query, caller), links()
-    chosen = _chosen(found)
-    return as_json({"total_count": len(chosen), "jobs": [_attempts(found, job, urls) for job in chosen]}, run=found.run)
+    total = len(found.chosen)
+    listed = {"total_count": total, "jobs": [_attempts(found, job, urls) for job in found.shown]}
+    return with_pages(as_json(listed, run=found.run), query, total)
 
 
 def jobs_json(found: JobList, links: Links) -> Json:
     """A list of jobs. `done` is about the run, or about the only job. Steps and attempts are null if not read."""
     run, only = found.run, found.only
-    chosen = _chosen(found)
     return {
-        "total_count": len(chosen),
+        "total_count": len(found.chosen),
         "done": run.done if only is None else run.jobs[only].status.done,
-        "jobs": [_job(run, job, found.details.get(job.index), links) for job in chosen],
+        "jobs": [_job(run, job, found.details.get(job.index), links) for job in found.shown],
     }
 
 
@@ -59,10 +60,6 @@ def logs_url(run: Run, job: Job, detail: JobDetail | None, links: Links) -> str:
     """The URL of a job's log. It names the attempt: otherwise it would mean another one than the job's status."""
     attempt = detail.attempt if detail and detail.attempt else "latest"
     return links.api(run, f"/logs?job={job.index}&attempt={attempt}")
-
-
-def _chosen(found: JobList) -> list[Job]:
-    return [job for job in found.run.jobs if found.only in (None, job.index)]
 
 
 def _attempts(found: JobList, job: Job, links: Links) -> Json:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from flask import Response
 
 from addon.actions.finding.list_runs import ListRuns, RunListing
-from addon.actions.query import Query
+from addon.actions.query import PAGE_SIZE, Query
 from addon.actions.waiting import Waiting
 from addon.api.links import Links
+from addon.api.paging import with_pages
 from addon.api.responses import Json, as_json, is_disconnected, links, timestamp
 from addon.caller import Caller
 from addon.model import Run, RunRow
@@ -24,7 +25,9 @@ def info(waiting: Waiting, query: Query, caller: Caller) -> Response:
 
 def runs(use_case: ListRuns, query: Query, caller: Caller) -> Response:
     """One page of the list of runs."""
-    return as_json(_list_json(use_case.page(query, caller), links()))
+    query = replace(query, page=query.page or 1, limit=query.limit or PAGE_SIZE)
+    found = use_case.page(query, caller)
+    return with_pages(as_json(_list_json(found, links())), query, found.total, found.more)
 
 
 def run_json(run: Run, links: Links) -> Json:
