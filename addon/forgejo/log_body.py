@@ -1,9 +1,9 @@
 """The body of a log's download, which survives that Forgejo breaks it off.
 
-When a job ends, Forgejo moves its log. A download that is under way can then fail in the middle: Forgejo appends its
-HTML error page to the bytes that it has sent, and ends the body before the announced length. Which bytes were the log's
-can't be seen from the bytes. So the newest part of the body is held back until more of it has arrived. If the body ends
-early, that part is dropped, and the log is read on from there.
+When a job ends, Forgejo moves its log. A download that is under way can then fail in the middle. Forgejo appends its
+HTML error page to the bytes that it has sent, and ends the body before the announced length. The bytes don't show
+where the log ends and the page begins. So the newest part of the body is held back until more of it has arrived. If the
+body ends early, that part is dropped, and the log is read on from there.
 """
 
 from __future__ import annotations

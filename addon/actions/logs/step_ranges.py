@@ -1,8 +1,8 @@
 """Which lines of a job's log belong to a step.
 
-Forgejo tells a step's lines, but not where they are in the log, and the steps are not end to end: a runner may leave
-lines between two steps, and "Complete job" may begin before the last step ends. So the step's lines, which the run's
-page shows, are looked for in the log. Time and text of each line are compared, by their hashes.
+Forgejo shows a step's lines, but not where they are in the log. The steps are not end to end: a runner may leave lines
+between two steps, and "Complete job" may begin before the last step ends. So the step's lines are looked for in the
+log. Time and text of each line are compared, by their hashes.
 """
 
 from __future__ import annotations
