@@ -69,7 +69,8 @@ class ReadJobs:
         """The run with one job in detail; `with_ranges` also the place of its steps' lines in the log."""
         run = self._waiting.run(query, caller, is_disconnected)
         with trace.timed("forgejo"):
-            run = self._finder.with_job(run, query.job or 0, query.attempt or NEWEST, caller)
+            job = query.job if isinstance(query.job, str) else run.detail.index  # a job's index may have changed
+            run = self._finder.with_job(run, job, query.attempt or NEWEST, caller)
             return replace(run, detail=self._with_ranges(run)) if with_ranges else run
 
     def attempts(self, query: Query, caller: Caller) -> JobList:
@@ -86,8 +87,8 @@ class ReadJobs:
         """These jobs' own pages, read side by side."""
         check_count(run, jobs)
         with trace.pool(SIDE_BY_SIDE) as pool:
-            pages = pool.map(lambda job: self._web_ui.run(run.repo, run.number, job.index).detail, jobs)
-            return {detail.index: detail for detail in pages}
+            pages = pool.map(lambda job: self._web_ui.same_job(run, job).detail, jobs)
+            return {job.index: detail for job, detail in zip(jobs, pages, strict=True)}
 
     def _with_ranges(self, run: Run) -> JobDetail:
         """The job's detail with the place of its steps' lines, unless there is no log, or it is too large."""

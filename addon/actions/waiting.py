@@ -23,7 +23,7 @@ from addon.forgejo.access import Access, Grant
 from addon.forgejo.runs_api import RunsApi
 from addon.forgejo.web_ui import WebUi
 from addon.limits import SharedLimiter
-from addon.model import Repo, Run, RunDetails, Status
+from addon.model import Job, Repo, Run, RunDetails, Status
 
 # Seconds between two checks whether the client is still connected.
 STEP = 1.0
@@ -183,31 +183,43 @@ class Waiting:
         return _Newest(newest, self._selector.newest_candidate(filters, grant))
 
     def _until_reached(self, first: _Observation, query: Query, patience: _Patience) -> Run:
-        """The run when it has reached the state, as observed since `first`; its present state when the time is over."""
+        """The run when it has reached the state, as observed since `first`; its present state when the time is over.
+
+        If the query names a job, the run has this same job in detail, whatever its index is by then.
+        """
         repo, number = first.run.repo, first.run.number
+        job = None if query.job is None else first.run.jobs[job_index(first.run, query.job)]
         if _is_reached(first.run, query):
             return first.run
+
+        def is_reached(run: Run) -> bool:
+            return _is_reached(run, query) if job is None else _job_is_reached(run.job(job.id), query)
+
         with self._runs.subscribe(
             (_key(repo), number), lambda _: _Observation.now(self._web_ui, repo, number)
         ) as subscription:
             snapshot = subscription.wait(0, 0)
             while not patience.over:
                 # An older observation may be from before a rerun.
-                if snapshot.value and snapshot.value.time >= first.time and _is_reached(snapshot.value.run, query):
-                    return snapshot.value.run
+                if snapshot.value and snapshot.value.time >= first.time and is_reached(snapshot.value.run):
+                    return snapshot.value.run if job is None else self._web_ui.same_job(first.run, job)
                 if isinstance(snapshot.error, NotFound):
                     raise type(snapshot.error)(snapshot.error.message)
                 snapshot = subscription.wait(snapshot.version, patience.next_timeout())
-        return self._web_ui.run(repo, number)
+        return self._web_ui.run(repo, number) if job is None else self._web_ui.same_job(first.run, job)
 
 
 def _is_reached(run: Run, query: Query) -> bool:
     """Whether the run, or the job that was asked for, is in the state that is waited for."""
     if query.job is not None:
-        state = run.jobs[job_index(run, query.job)].status
-        return state.done or (query.wait_for == "started" and state not in NOT_STARTED)
+        return _job_is_reached(run.jobs[job_index(run, query.job)], query)
     running = any(job.status is Status.RUNNING for job in run.jobs) or run.status not in NOT_STARTED
     return run.done or (query.wait_for == "started" and running)
+
+
+def _job_is_reached(job: Job | None, query: Query) -> bool:
+    """The same for a job. One that Forgejo has replaced (None) is not waited for any longer."""
+    return job is None or job.status.done or (query.wait_for == "started" and job.status not in NOT_STARTED)
 
 
 def _key(repo: Repo) -> str:

@@ -101,16 +101,21 @@ class WebUi:
         first = self._first_attempt(repo, number, job, path) if cheap else None
         return first or self._newest_attempt(repo, number, job, path)
 
-    def refreshed(self, run: Run) -> Run:
-        """The present state of the same run, job and attempt, mostly with one request. Raises NotFound."""
+    def refreshed(self, run: Run, any_job: bool = False) -> Run:
+        """The present state of the same run, job and attempt, mostly with one request. Raises NotFound.
+
+        With `any_job`, another job may be in detail if Forgejo has replaced this one.
+        """
         job = run.jobs[run.detail.index]
         response = self._session.post(job_path(run), {"logCursors": []})
         if response.status == 500:  # another job is at this index now, without such an attempt
-            return self.same_job(run, job, run.detail.attempt)
+            return self._read(run.repo, run.number, 0) if any_job else self.same_job(run, job, run.detail.attempt)
         if response.status != 200:
             raise run_error(run.number, response)
         page = run_page.RunPage(run.workflow_id, run.id, None, run.artifacts)
         newer = run_page.run(run.repo, run.number, run.detail.index, page, response.json())
+        if newer.jobs[newer.detail.index].id != job.id and any_job:
+            return self._read(run.repo, run.number, 0)
         if newer.jobs[newer.detail.index].id != job.id:
             return self.same_job(run, job, run.detail.attempt)
         return replace(newer, detail=replace(newer.detail, attempt=run.detail.attempt))

@@ -10,6 +10,7 @@ from flask import Response, request
 
 from tests.double import answers, schema
 from tests.double.api import ACTIONS, RefusalError, absent, failure, repository, routes, run_by_id, writable
+from tests.double.context import context
 from tests.double.model import Job, Repo, Run, Task
 from tests.double.native import EXPIRED, NOT_EXECUTED, RUN, done
 from tests.double.rerun import rerun
@@ -92,7 +93,7 @@ def _task(job: Job) -> Task:
 
 def _span(task: Task, index: int) -> tuple[int, int]:
     """Where a step's lines begin and end, in bytes."""
-    steps = all_steps(task)
+    steps = all_steps(task, context().version)
     if not 0 <= index < len(steps):
         raise absent("step index out of range")
     assert task.log is not None

@@ -228,7 +228,7 @@ def job(world: People, job: Job, root: str, with_steps: bool = False) -> dict[st
                 "started": set_moment(world, step.started),
                 "stopped": set_moment(world, step.stopped),
             }
-            for number, step in enumerate(all_steps(job.task))
+            for number, step in enumerate(all_steps(job.task, world.version))
         ]
     return result
 

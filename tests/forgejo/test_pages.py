@@ -1,11 +1,13 @@
 """The parsers on their own: durations, times, links, and pages that are not what they should be."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from parsel import Selector
 
 from addon.errors import UpstreamUnexpected
 from addon.forgejo.parsers import run_page, values
@@ -108,6 +110,18 @@ def test_the_list_needs_rows_or_a_placeholder() -> None:
     with pytest.raises(UpstreamUnexpected):
         run_list('<div class="run-list"></div>')
     assert run_list('<div class="run-list"><div class="empty-placeholder"></div></div>').rows == ()
+
+
+def test_times_are_read_in_both_forms_that_an_account_can_choose() -> None:
+    """`absolute-time-…` was seen in code that may become a later version's."""
+    moment = datetime(2026, 11, 24, 16, 0, 0, tzinfo=UTC)
+    for html in (
+        '<relative-time datetime="2026-11-24T16:00:00Z">x</relative-time>',
+        f'<span data-testid="absolute-time-{int(moment.timestamp())}">x</span>',
+    ):
+        assert values.shown_time(Selector(f"<div>{html}</div>", type="html")) == moment
+    for html in ("-", '<span data-testid="absolute-time-">x</span>', '<span data-testid="absolute-time-1x">x</span>'):
+        assert values.shown_time(Selector(f"<div>{html}</div>", type="html")) is None
 
 
 @example("", "", '"\x1f')  # an attribute whose name is a control character

@@ -83,7 +83,7 @@ class Feeds:
         elif feed.started:
             run = self._web_ui.refreshed(feed.run)
         else:  # the attempt's number is known once a runner has taken it
-            run = self._web_ui.run(feed.run.repo, feed.run.number, feed.run.detail.index)
+            run = self._web_ui.same_job(feed.run, feed.run.jobs[feed.run.detail.index])
         detail, status = run.detail, run.detail_status
         started = feed.started or detail.started
         if detail.attempts is None and feed.started and not detail.started:

@@ -122,15 +122,15 @@ class FollowLogs:
         first, which = following.run, str(query.job)
 
         def poll(before: Run | None) -> Run:
-            return first if before is None else self._web_ui.refreshed(before)
+            return first if before is None else self._web_ui.refreshed(before, any_job=True)
 
         @contextmanager
-        def open_job(index: int) -> Iterator[Follower | FinishedLog]:
-            run = self._web_ui.run(first.repo, first.number, index)
+        def open_job(job: Job) -> Iterator[Follower | FinishedLog]:
+            run = self._web_ui.same_job(first, job)
             if which != ALL:
-                yield FinishedLog(self._lines.read(run, options), run.jobs[index].status)
+                yield FinishedLog(self._lines.read(run, options), run.jobs[run.detail.index].status)
                 return
-            with self._follower(run, options, following.cursors.get(index)) as follower:
+            with self._follower(run, options, following.cursors.get(job.index)) as follower:
                 yield follower
 
         subscription = stack.enter_context(self._runs.subscribe(_key(first), poll))
@@ -162,13 +162,13 @@ class FollowLogs:
 
     def _identity(self, run: Run) -> tuple[object, ...]:
         """What distinguishes attempts of a job. Before v13 it is only the task, in the name of the log's file."""
-        detail = run.detail
+        detail, job_id = run.detail, run.jobs[run.detail.index].id
         if detail.attempts is not None or not detail.started:
-            return detail.index, detail.attempt, detail.started
+            return job_id, detail.attempt, detail.started
         try:
-            return detail.index, self._reader.end(run, 1).task
+            return job_id, self._reader.end(run, 1).task
         except (NotFound, Gone):
-            return detail.index, detail.started
+            return job_id, detail.started
 
 
 def _key(run: Run) -> tuple[object, ...]:

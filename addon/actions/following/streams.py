@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 
 from addon.actions.finding.find_job import MOST_JOBS, several_jobs
@@ -12,7 +12,7 @@ from addon.actions.following.follower import FinishedLog, Follower
 from addon.actions.following.guard import Guard
 from addon.actions.polling import Subscription
 from addon.errors import ApiError, InternalError, NotFound
-from addon.model import Run, Status
+from addon.model import Job, Run, Status
 
 # How many seconds to wait for news before the client's connection is checked: of one job, of several jobs.
 WAIT_ONE, WAIT_SEVERAL = 1.0, 0.25
@@ -21,7 +21,7 @@ MOST_AT_ONCE = 16
 
 # An event, and the index of its job; None for the run.
 JobEvent = tuple[int | None, Event]
-OpenJob = Callable[[int], AbstractContextManager[Follower | FinishedLog]]
+OpenJob = Callable[[Job], AbstractContextManager[Follower | FinishedLog]]
 
 
 def one(index: int, follower: Follower, guard: Guard) -> Iterator[JobEvent]:
@@ -58,13 +58,13 @@ def several(runs: Subscription[Run], which: str, open_job: OpenJob, guard: Guard
                 if guard.has_just_failed(error):
                     yield None, Note(f"{error.message}; waiting for it")
             if run is not None:
-                chosen = [job.index for job in several_jobs(run, which)][:MOST_JOBS]
-                yield from jobs.update(run, chosen)
+                chosen = several_jobs(run, which)[:MOST_JOBS]
+                yield from jobs.update(chosen)
             yield from jobs.events()
             if guard.refused:
                 yield None, End("access", _status(run), guard.refused)
                 return
-            if run is not None and snapshot.error is None and run.done and jobs.over.issuperset(chosen):
+            if run is not None and snapshot.error is None and run.done and jobs.are_over(chosen):
                 yield None, End("done", run.status)
                 return
             if jobs.quiet:
@@ -73,11 +73,12 @@ def several(runs: Subscription[Run], which: str, open_job: OpenJob, guard: Guard
 
 
 class _Jobs:
-    """The jobs of a run that are followed. `over` are the indexes of those that will bring nothing more."""
+    """The jobs of a run that are followed, by id: since v14 Forgejo may replace jobs, and indexes shift."""
 
     def __init__(self, open_job: OpenJob, guard: Guard) -> None:
-        self.over: set[int] = set()
         self.quiet = True
+        self._over: set[int] = set()
+        self._indexes: dict[int, int] = {}
         self._open_job, self._guard = open_job, guard
         self._opened: dict[int, tuple[Follower | FinishedLog, ExitStack]] = {}
         self._waiting: dict[int, Status] = {}
@@ -89,40 +90,44 @@ class _Jobs:
         for _, own in self._opened.values():
             own.close()
 
-    def update(self, run: Run, chosen: list[int]) -> Iterator[JobEvent]:
+    def are_over(self, jobs: Sequence[Job]) -> bool:
+        """Whether none of these jobs will bring anything more."""
+        return all(job.id in self._over for job in jobs)
+
+    def update(self, chosen: Sequence[Job]) -> Iterator[JobEvent]:
         """Opens jobs that have started. Jobs that wait are not read one by one: the run's page has their states."""
-        for index in chosen:
-            status = run.jobs[index].status
-            if index in self.over or index in self._opened:
+        self._indexes |= {job.id: job.index for job in chosen}
+        for job in chosen:
+            if job.id in self._over or job.id in self._opened:
                 continue
-            if status in (Status.WAITING, Status.BLOCKED):
-                if self._waiting.get(index) is not status:
-                    self._waiting[index] = status
-                    yield index, StatusChanged(status)
+            if job.status in (Status.WAITING, Status.BLOCKED):
+                if self._waiting.get(job.id) is not job.status:
+                    self._waiting[job.id] = job.status
+                    yield job.index, StatusChanged(job.status)
             elif len(self._opened) < MOST_AT_ONCE:
-                yield from self._open(index)
+                yield from self._open(job)
 
     def events(self) -> Iterator[JobEvent]:
         """The new events of the opened jobs. `quiet` says afterwards whether there were none."""
         self.quiet = True
-        for index, (follower, own) in sorted(self._opened.items()):
+        for job_id, (follower, own) in sorted(self._opened.items(), key=lambda item: self._indexes[item[0]]):
             for event in follower.next_events(self._guard, 0):
                 self.quiet = self.quiet and isinstance(event, Heartbeat)
-                yield index, event
+                yield self._indexes[job_id], event
             if follower.over:
                 own.close()
-                del self._opened[index]
-                self.over.add(index)
+                del self._opened[job_id]
+                self._over.add(job_id)
 
-    def _open(self, index: int) -> Iterator[JobEvent]:
+    def _open(self, job: Job) -> Iterator[JobEvent]:
         own = ExitStack()
         try:
-            self._opened[index] = own.enter_context(self._open_job(index)), own
+            self._opened[job.id] = own.enter_context(self._open_job(job)), own
         except InternalError:
             raise
         except ApiError as error:  # it is opened again in the next round
             if self._guard.has_just_failed(error):
-                yield index, Note(f"{error.message}; waiting for it")
+                yield job.index, Note(f"{error.message}; waiting for it")
 
 
 def _status(run: Run | None) -> Status:

@@ -80,9 +80,7 @@ class ReadLogs:
         Of an earlier attempt, only those that ended as the query says.
         """
         states = STATES.get(str(query.job)) if query.attempt else None
-        with closing(
-            trace.in_order(lambda job: self._web_ui.run(run.repo, run.number, job.index), chosen, AHEAD)
-        ) as pages:
+        with closing(trace.in_order(lambda job: self._web_ui.same_job(run, job), chosen, AHEAD)) as pages:
             for page in pages:
                 if states is not None and _state_at(page, query.attempt or 0) not in states:
                     continue
@@ -109,7 +107,7 @@ class ReadLogs:
                 check(run)
             elif attempt:
                 check_attempt(run.detail, attempt)
-                run = self._web_ui.run(run.repo, run.number, run.detail.index, attempt)
+                run = self._web_ui.same_job(run, run.jobs[run.detail.index], attempt)
         except NotFound as error:
             return _missing(run, error.message)
         return self._log_of(run, options)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from parsel import Selector, SelectorList
 
 from addon.errors import UpstreamUnexpected
-from addon.forgejo.parsers.values import attribute, duration, last_segment, run_link, time
+from addon.forgejo.parsers.values import attribute, duration, last_segment, run_link, shown_time
 from addon.model import RunRow, Status
 
 # The numbers that the page's own filter `status` takes.
@@ -87,7 +87,7 @@ def _row(row: Selector) -> RunRow:
         head_branch=_text(row.css(".run-list-ref")) or None,
         head_sha=last_segment(commits[0]) if commits else None,
         actor=last_segment(people[-1]) if people else None,
-        updated_at=time(row.css(".run-list-meta relative-time::attr(datetime)").get()),
+        updated_at=shown_time(row.css(".run-list-meta")),
         duration_seconds=duration(meta[1]) if len(meta) > 1 and status.done else None,
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 from parsel import Selector
 
 from addon.errors import UpstreamUnexpected
-from addon.forgejo.parsers.values import attribute, changed, duration, last_segment, run_link, status, time
+from addon.forgejo.parsers.values import attribute, changed, duration, last_segment, run_link, shown_time, status
 from addon.forgejo.parsers.workflow_problems import workflow_error, workflow_warnings
 from addon.model import Artifact, Attempt, Job, JobDetail, Repo, Run, Status, Step
 
@@ -119,8 +119,8 @@ def _detail(index: int, current: Mapping[str, Any]) -> JobDetail:
 
 
 def _attempt(attempt: Mapping[str, Any]) -> Attempt:
-    times = Selector(attempt["time_since_started_html"] or " ", type="html").css("relative-time::attr(datetime)")
-    return Attempt(int(attempt["number"]), status(attempt["status"]), time(times.get()))
+    started = shown_time(Selector(attempt["time_since_started_html"] or " ", type="html"))
+    return Attempt(int(attempt["number"]), status(attempt["status"]), started)
 
 
 def artifact_list(answer: Mapping[str, Any]) -> tuple[Artifact, ...]:

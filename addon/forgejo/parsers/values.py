@@ -12,6 +12,7 @@ from parsel import Selector, SelectorList
 from addon.errors import UpstreamUnexpected
 from addon.model import Repo, Status
 
+ABSOLUTE_TIME = re.compile(r"absolute-time-([1-9][0-9]{0,10})")
 RUN_PATH = re.compile(
     r"(?P<sub>/.*)?/(?P<owner>[^/]+)/(?P<name>[^/]+)/actions/runs/(?P<number>[0-9]+)(?P<rest>/.*)?", re.DOTALL
 )
@@ -65,6 +66,17 @@ def time(text: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return moment if moment.year > 1970 else None
+
+
+def shown_time(nodes: Selector | SelectorList[Selector]) -> datetime | None:
+    """The moment that a piece of a page shows; None for none.
+
+    It is the element's own attribute. An account that prefers absolute times may get, in a later version, its seconds.
+    """
+    if exact := nodes.css("relative-time::attr(datetime)").get():
+        return time(exact)
+    match = ABSOLUTE_TIME.fullmatch(nodes.css('[data-testid^="absolute-time-"]::attr(data-testid)').get(""))
+    return datetime.fromtimestamp(int(match[1]), UTC) if match else None
 
 
 def last_segment(link: str | None) -> str | None:
