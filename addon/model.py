@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -26,7 +26,7 @@ class Status(StrEnum):
     @property
     def done(self) -> bool:
         """Whether this state is final."""
-        return self in _DONE
+        return self in (Status.SUCCESS, Status.FAILURE, Status.CANCELLED, Status.SKIPPED)
 
 
 # An account's or a repository's name, as Forgejo allows it.
@@ -36,11 +36,6 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 def is_name(text: str) -> bool:
     """Whether an account or a repository can have this name. The dots of a path can't be one."""
     return NAME.fullmatch(text) is not None and text not in (".", "..")
-
-
-# Later than any time: in an order of starts, the place of what has not started.
-LATEST_POSSIBLE = datetime.max.replace(tzinfo=UTC)
-_DONE = frozenset({Status.SUCCESS, Status.FAILURE, Status.CANCELLED, Status.SKIPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +74,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job of a run. `index` is its position on the run's page, from 0.
+    """One job of a run. `index` is its position on the run's page, from 0; since v14 it may change, and `id` doesn't.
 
-    Since v14 Forgejo may replace a job by others, and later jobs move to other indexes: only `id` stays. `needs` and
-    `runs_on` are those of the workflow file; like `attempt`, they are known where Forgejo's API tells them (v16).
+    `attempt`, `needs` and `runs_on` are known where Forgejo's API tells them (v16).
     """
 
     index: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 from addon import trace
 from addon.forgejo.artifacts import ArtifactPages
 from addon.forgejo.web_ui import WebUi
-from addon.model import LATEST_POSSIBLE, Artifact, Job, Run
+from addon.model import Artifact, Job, Run
 
 # Forgejo stores the change before it answers, so the first check should succeed. The pause is in seconds.
 CHECKS, PAUSE = 3, 0.2
@@ -52,7 +53,9 @@ class BySession:
         """See RunChanges."""
         with trace.pool(SIDE_BY_SIDE) as pool:
             started = pool.map(lambda job: self._web_ui.job_started(run, job.index), jobs)
-            starts = {job.id: start or LATEST_POSSIBLE for job, start in zip(jobs, started, strict=True)}
+            starts = {
+                job.id: start.timestamp() if start else math.inf for job, start in zip(jobs, started, strict=True)
+            }
         return sorted(jobs, key=lambda job: (starts[job.id], job.index))
 
 

@@ -6,6 +6,7 @@ Forgejo checks the caller's rights once more, and its records name the caller.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from addon.forgejo.parsers import api_objects
 from addon.forgejo.parsers.values import changed
 from addon.forgejo.rest import RUNS, RestApi, RouteMissing, json_object
 from addon.forgejo.transport import QueryValues, Response
-from addon.model import LATEST_POSSIBLE, Artifact, Job, Run
+from addon.model import Artifact, Job, Run
 
 # Artifacts per request, and how many requests at most.
 PER_PAGE, MOST_PAGES = 50, 20
@@ -138,7 +139,9 @@ class CallersRuns:
         """The jobs in the order of their starts (v17)."""
         with trace.pool(SIDE_BY_SIDE) as pool:
             started = pool.map(lambda job: api_objects.started(self._get(f"/actions/jobs/{job.id}")), jobs)
-            starts = {job.id: start or LATEST_POSSIBLE for job, start in zip(jobs, started, strict=True)}
+            starts = {
+                job.id: start.timestamp() if start else math.inf for job, start in zip(jobs, started, strict=True)
+            }
         return sorted(jobs, key=lambda job: (starts[job.id], job.index))
 
     def _get(self, tail: str, query: QueryValues | None = None) -> Any:
