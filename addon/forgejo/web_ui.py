@@ -7,31 +7,22 @@ state.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from addon.errors import Conflict, NotFound, RunNotFound, UpstreamUnexpected
 from addon.forgejo.admin.session import AdminSession
 from addon.forgejo.parsers import run_page
-from addon.forgejo.parsers.run_list import STATUS_NUMBERS, RunList, run_list
+from addon.forgejo.parsers.run_list import STATUS_NUMBERS, ListQuery, RunList, run_list
 from addon.forgejo.parsers.values import RunLink, run_link
 from addon.forgejo.transport import Response
 from addon.forgejo.web_routes import actions_path, job_path, run_error, run_path, unexpected_status
-from addon.model import Job, JobDetail, Repo, Run, Status
+from addon.model import Job, JobDetail, Repo, Run
 
 # A log cursor behind the last line: the view then shows the step's start and none of its lines.
 PAST_THE_END = 1 << 40
 # How often a run is read again because its jobs were replaced meanwhile.
 READINGS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class ListQuery:
-    """The filters of the list page; None for no filter. `actor_id` is a database id."""
-
-    workflow_id: str | None = None
-    status: Status | None = None
-    actor_id: int | None = None
 
 
 class WebUi:

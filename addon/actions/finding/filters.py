@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 from addon.actions.query import COMPLETED, Parameters
 from addon.forgejo.parsers.api_objects import ListedRun
+from addon.forgejo.parsers.run_list import ListQuery
 from addon.forgejo.runs_api import hook_events
-from addon.forgejo.web_ui import ListQuery
 from addon.model import Run, RunRow, Status
 
 WHOLE_SHAS = (40, 64)

@@ -14,8 +14,9 @@ from addon.actions.run_times import true_times
 from addon.caller import Caller
 from addon.errors import BadRequest, Busy, RunNotFound
 from addon.forgejo.access import Grant
+from addon.forgejo.parsers.run_list import ListQuery
 from addon.forgejo.runs_api import MOST_PER_PAGE, RunsApi
-from addon.forgejo.web_ui import ListQuery, WebUi
+from addon.forgejo.web_ui import WebUi
 from addon.model import Run, RunDetails, RunRow
 
 SIDE_BY_SIDE = 4

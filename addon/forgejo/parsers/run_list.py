@@ -41,6 +41,15 @@ PAGE_NUMBER = re.compile(r"[?&]page=([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
+class ListQuery:
+    """The filters of the list page; None for no filter. `actor_id` is a database id."""
+
+    workflow_id: str | None = None
+    status: Status | None = None
+    actor_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunList:
     """One page of the list. `pages` is the number of pages of this size."""
 
