@@ -52,8 +52,17 @@ def _is_use_of_re(node: ast.AST, function: str) -> bool:
 
 
 def _compiled(call: Any) -> re.Pattern[Any]:
-    flags = [ast.unparse(each) for each in call.args[1:] if ast.unparse(each).startswith("re.")]
-    return re.compile(ast.literal_eval(call.args[0]), *(getattr(re, flag.removeprefix("re.")) for flag in flags))
+    flags = [name for name in ("DOTALL", "IGNORECASE", "MULTILINE", "VERBOSE") if f"re.{name}" in ast.unparse(call)]
+    return re.compile(_pattern(call.args[0]), sum(getattr(re, name) for name in flags))
+
+
+def _pattern(node: ast.expr) -> Any:
+    """A literal; in an f-string, another text may be a part if it is escaped."""
+    if not isinstance(node, ast.JoinedStr):
+        return ast.literal_eval(node)
+    values = [getattr(part, "value", None) for part in node.values]
+    assert all(isinstance(each, str) or ast.unparse(each).startswith("re.escape(") for each in values)  # type: ignore[arg-type]
+    return "".join(each if isinstance(each, str) else "aa" for each in values)
 
 
 def hostile_texts(pattern: re.Pattern[Any], length: int) -> Iterator[Any]:
@@ -110,14 +119,14 @@ def _sample(tree: Any) -> str:
         elif kind is ops.BRANCH:
             whole += _sample(value[1][0])
         else:
-            assert kind is ops.AT, f"the test does not know {kind}"
+            assert kind in (ops.AT, ops.ASSERT, ops.ASSERT_NOT), f"the test does not know {kind}"
     return whole
 
 
 def _member(kinds: Any) -> str:
     """A character of a class."""
     negated = kinds[0][0] is ops.NEGATE
-    names: dict[Any, str] = {ops.CATEGORY_SPACE: r"\s", ops.CATEGORY_DIGIT: r"\d"}
+    names: dict[Any, str] = {ops.CATEGORY_SPACE: r"\s", ops.CATEGORY_DIGIT: r"\d", ops.CATEGORY_WORD: r"\w"}
     text = "".join(
         re.escape(chr(value)) if kind is ops.LITERAL
         else f"{re.escape(chr(value[0]))}-{re.escape(chr(value[1]))}" if kind is ops.RANGE

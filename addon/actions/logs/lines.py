@@ -12,8 +12,31 @@ from collections.abc import Generator, Iterable, Iterator
 # Forgejo cuts lines at 64 KiB. A line longer than this is passed on in pieces.
 MOST_CARRY = 1 << 20
 TIMESTAMP = re.compile(rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z ", re.MULTILINE)
-# Control sequences (colours, cursor), operating system commands (titles, links), and two-byte escapes.
-ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# Everything that a terminal obeys (ECMA-48), but for tabs and line ends. Forgejo's logs are UTF-8, in which a control
+# of the upper half (C1) is two bytes. What begins with the control is removed up to its end, or up to the line's end.
+ESCAPE = re.compile(
+    rb"""
+    [\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xc2]  # looked for first, which is fast; the rest says what it is
+    (?:
+        (?: (?<=\x1b)\[ | (?<=\xc2)\x9b )  # control sequence: colours, cursor
+        [0-?]*+ [ -/]*+ [@-~]?
+    |
+        (?: (?<=\x1b)[PX\]^_] | (?<=\xc2)[\x90\x98\x9d-\x9f] )  # string: title, link, device control
+        (?: [^\x07\x18\x1a\x1b\n\xc2] | \xc2(?!\x9c) )*+ (?: [\x07\x18\x1a] | \x1b\\ | \xc2\x9c )?
+    |
+        (?<=\x1b)[ -/]*+[0-~]?  # escape sequence: character set, reset, saved cursor
+    |
+        (?<=\xc2)[\x80-\x9f]  # other C1 control
+    |
+        (?<=[\x00-\x1f\x7f])  # C0 control
+    )
+    """,
+    re.VERBOSE,
+)
+# A C1 control as one byte, which is not part of a character in UTF-8.
+RAW_CONTROL = re.compile(
+    rb"[\x80-\x9f](?<![\xc2-\xf4].)(?<![\xe0-\xf4][\x80-\xbf].)(?<![\xf0-\xf4][\x80-\xbf]{2}.)", re.DOTALL
+)
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -57,8 +80,17 @@ def without_timestamps(whole: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def without_escapes(whole: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines without a terminal's control sequences: colours, titles, cursor movements."""
-    return (ESCAPE.sub(b"", block) for block in whole)
+    """Lines without controls: colours, titles, cursor movements, and every other one but tabs and line ends."""
+    return map(_without_escapes, whole)
+
+
+def _without_escapes(block: bytes) -> bytes:
+    plain = ESCAPE.sub(b"", block)
+    try:
+        plain.decode()
+    except UnicodeDecodeError:
+        return RAW_CONTROL.sub(b"", plain)
+    return plain
 
 
 def with_final_newline(whole: Iterable[bytes]) -> Iterator[bytes]:

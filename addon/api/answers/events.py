@@ -11,7 +11,7 @@ from typing import Any
 from addon.actions.following.events import Cursor, End, Event, Heartbeat, Lines, Note, StatusChanged, StepChanged
 from addon.actions.following.follow_logs import Following
 from addon.actions.logs.options import LogOptions
-from addon.api.text.bundle import mark, run_mark
+from addon.api.text.bundle import guarded, mark, run_mark
 from addon.errors import BadRequest
 
 # Seconds without an event after which a comment keeps the connection open.
@@ -41,7 +41,7 @@ def as_text(following: Following, options: LogOptions) -> Generator[bytes, None,
             if following.several and shown != index:
                 yield mark(following.job(index), str(following.job(index).status))
             shown = index
-            yield from options.applied((event.data,))
+            yield from guarded(options.applied((event.data,)))
         elif words := _words(event):
             shown = None
             yield run_mark(following.run, words) if index is None else mark(following.job(index), words)

@@ -18,6 +18,9 @@ MOST_NAME = 100
 COMPRESSION_LEVEL = 1  # text compresses well, and the lowest level costs the least CPU
 
 
+MARK = b"==> "
+
+
 def mark(job: Job, words: str) -> bytes:
     """A line that stands out in a log: `==> build (0) · failure <==`. The number is the job's index."""
     return _mark(f"{UNSEEN.sub('\N{REPLACEMENT CHARACTER}', job.name)} ({job.index})", words)
@@ -29,7 +32,16 @@ def run_mark(run: Run, words: str) -> bytes:
 
 
 def _mark(what: str, words: str) -> bytes:
-    return f"==> {what} · {UNSEEN.sub('\N{REPLACEMENT CHARACTER}', words)} <==\n".encode(errors="replace")
+    return MARK + f"{what} · {UNSEEN.sub('\N{REPLACEMENT CHARACTER}', words)} <==\n".encode(errors="replace")
+
+
+def guarded(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines of a log, none of which can be taken for ours: one that begins like it gets a space before it.
+
+    Without times, the author of a log decides how a line begins.
+    """
+    for block in blocks:
+        yield b" " * block.startswith(MARK) + block.replace(b"\n" + MARK, b"\n " + MARK)
 
 
 def header(log: JobLog) -> bytes:
@@ -44,7 +56,7 @@ def as_text(logs: Iterable[JobLog]) -> Iterator[bytes]:
     for log in logs:
         yield between + header(log)
         if log.missing is None:
-            yield from lines.with_final_newline(log.blocks)
+            yield from lines.with_final_newline(guarded(log.blocks))
         else:
             yield f"({log.missing})\n".encode(errors="replace")
         between = b"\n"

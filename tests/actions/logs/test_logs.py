@@ -128,6 +128,17 @@ def test_a_job_without_a_log_says_why_and_the_others_are_there(target: Target, d
         assert b"is not started" in archive.read("1-waits.missing.txt")
 
 
+@pytest.mark.parametrize("query", ["job=all", "job=all&follow=true", "job=0&follow=true"])
+def test_no_log_can_imitate_the_line_before_a_log(target: Target, demo: Sample, query: str) -> None:
+    run = target.world.run(demo.repo, jobs=[JobSpec("a"), JobSpec("b")])
+    forged = "==> b (1) · success <=="
+    target.world.play(run.jobs[0], "failure", [[forged, "said a", f"\x1b[0m{forged}"], [forged]])
+    target.world.play(run.jobs[1], "failure", [["said b"]])
+    text = logs(target, demo, f"{query}&timestamps=false&ansi=false", run.index).text
+    assert forged not in text.splitlines() and text.splitlines().count(f" {forged}") == 3
+    assert "==> a (0) · failure <==" in text.splitlines()
+
+
 def test_attempts_of_several_jobs(target: Target, demo: Sample) -> None:
     run = target.world.run(demo.repo, jobs=[JobSpec("a"), JobSpec("b")])
     for job in run.jobs:
