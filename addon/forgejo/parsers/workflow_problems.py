@@ -15,7 +15,7 @@ from addon.model import Job, JobDetail, Status, WorkflowError
 
 # As YAML's parser and Forgejo's own schema write a place: `line 5:`, `Line: 5 Column 3: `.
 LINE = re.compile(r"\bline:? ([1-9][0-9]{0,8})\b", re.IGNORECASE)
-FILE = re.compile(r"[\w./-]+\.ya?ml\b")
+FILE = re.compile(r"(?<![\w./-])[\w./-]+\.ya?ml\b")
 MOST_TEXT = 4000
 NOT_TOLD = (
     "Forgejo could not start this run: its workflow file is probably invalid. This Forgejo (before v13) does not say "
