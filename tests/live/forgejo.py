@@ -63,6 +63,14 @@ class RealForgejo(Server):
         self._runs[repo] += 1
         return self._runs[repo]
 
+    def push_broken(self) -> int | None:
+        path = ".forgejo/workflows/broken.yml"
+        self._commit(PRIVATE, path, workflows.BROKEN, "a broken file", "broken")
+        if self.major < 12:
+            return None
+        self._runs[PRIVATE] += 1
+        return self._runs[PRIVATE]
+
     def artifact(self, task: Task, name: str, data: bytes) -> None:
         """By the protocol of version 4; `data` should be a zip."""
         token = task.context["gitea_runtime_token"]

@@ -46,6 +46,13 @@ class Server(ABC):
         """A commit of `owner` that starts this one of the workflows; the number of the run."""
 
     @abstractmethod
+    def push_broken(self) -> int | None:
+        """A commit on a branch of its own, with a workflow file `broken.yml` whose jobs can't be read.
+
+        The number of the failed run; None where such a file starts none (before v12).
+        """
+
+    @abstractmethod
     def artifact(self, task: Task, name: str, data: bytes) -> None:
         """Uploads an artifact, as a running job does."""
 

@@ -41,6 +41,11 @@ class StandIn(Server):
                 world.cancel(run)
         return world.run(target, workflow, title, branch, jobs=specs).index
 
+    def push_broken(self) -> int | None:
+        error = "Unable to parse jobs in workflow: yaml: unmarshal errors:\n  line 5: cannot unmarshal !!str"
+        run = self.double.world.broken_run(self._repos[self.repo()], error, workflow_id="broken.yml", branch="broken")
+        return run.index if run else None
+
     def artifact(self, task: Task, name: str, data: bytes) -> None:
         run = next(run for run in self._repos[self.repo(PRIVATE)].runs if run.index == task.run_number)
         self.double.world.artifact(run, name, data)

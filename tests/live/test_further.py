@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.live.conftest import Stage, agreed
 from tests.live.scenes import ODD_LINES, files, finish
+from tests.live.server import eventually
 
 
 @pytest.mark.parametrize(
@@ -107,3 +110,22 @@ def test_attempts_of_a_rerun_job(stage: Stage) -> None:
         return
     (job,) = agreed(answer).json()["jobs"]
     assert [(each["number"], each["status"]) for each in job["attempts"]] == [(1, "failure"), (2, "success")]
+
+
+def test_a_broken_workflow_file_is_explained(stage: Stage) -> None:
+    number = stage.server.push_broken()
+    if number is None:
+        assert stage.major < 12
+        return
+    run = eventually(lambda: found_run(stage, number))
+    assert run is not None and (run["workflow_id"], run["status"]) == ("broken.yml", "failure")
+    error = run["workflow_error"]
+    assert (error["file"], error["line"]) == ("broken.yml", 5 if stage.major >= 13 else None)
+    (failed,) = stage.read(f"{number}/summary")["failed_jobs"]
+    assert error["message"] in failed["problem"]
+
+
+def found_run(stage: Stage, number: int) -> Any:
+    """The run, as soon as there is one of this number."""
+    answer = stage.request("GET", f"by-number/{number}")
+    return answer.json() if answer.status_code == 200 else None

@@ -72,6 +72,13 @@ jobs:
     steps:
       - {{name: never, run: "true"}}
 """
+# The steps, in line 5, are no list.
+BROKEN = """
+on: push
+jobs:
+  a:
+    steps: none
+"""
 WORKFLOWS = {
     "ci.yml": ON_MAIN + CI,
     "deploy.yml": ON_MAIN + ONE_JOB,
