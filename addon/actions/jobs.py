@@ -84,10 +84,10 @@ class ReadJobs:
             return JobList(run, self._details(run, page), only, page)
 
     def _details(self, run: Run, jobs: Sequence[Job]) -> Mapping[int, JobDetail]:
-        """These jobs' own pages, read side by side."""
+        """These jobs in detail, each at its newest attempt. Their pages are read side by side."""
         check_count(run, jobs)
         with trace.pool(SIDE_BY_SIDE) as pool:
-            pages = pool.map(lambda job: self._web_ui.same_job(run, job).detail, jobs)
+            pages = pool.map(lambda job: self._web_ui.in_detail(run, job).detail, jobs)
             return {job.index: detail for job, detail in zip(jobs, pages, strict=True)}
 
     def _with_ranges(self, run: Run) -> JobDetail:

@@ -110,7 +110,7 @@ class Summarize:
 
     def _explained(self, run: Run, job: Job, lines: int) -> Explanation | None:
         """The explanation of a job. None for a cancelled job without a failed step, which explains nothing."""
-        page = self._web_ui.same_job(run, job)
+        page = self._web_ui.in_detail(run, job)
         if job.status is Status.CANCELLED and not page.failed_steps:
             return None
         return self._explain.job(page, lines)

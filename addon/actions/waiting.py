@@ -155,7 +155,7 @@ class Waiting:
                 return self._until_reached(_Observation(started, run), query, patience), True
         with self._limiter.acquire():
             started = time.monotonic()
-            run = self._appeared(query, grant, patience, reading.job)
+            run = self._appeared(query, replace(grant, newest=None), patience, reading.job)
             return self._until_reached(_Observation(started, run), query, patience), True
 
     def _appeared(self, query: Query, grant: Grant, patience: _Patience, job: int) -> Run:

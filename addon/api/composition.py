@@ -94,7 +94,7 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     )
     session = AdminSession(admin, credentials.from_environment)
     rest, web_ui, job_logs, artifact_pages = RestApi(callers), WebUi(session), JobLogs(session), ArtifactPages(session)
-    access = Access(rest, upstream.set_lists_runs)
+    access = Access(rest, upstream.set_lists_runs, lambda: upstream.newest_first)
     runs_api = RunsApi(rest, access)
     selector = RunSelector(runs_api, web_ui, lambda: upstream.newest_first)
     finder = RunFinder(

@@ -7,7 +7,7 @@ repository. Where the same response also has useful data, one request serves bot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from addon import trace
@@ -20,39 +20,51 @@ from addon.model import Repo, RunDetails
 
 # A page past the end: it costs Forgejo a third of one that renders an object.
 PAST_THE_END = {"page": "1000000", "limit": "1"}
+FIRST = {"page": "1", "limit": "1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
     """Proof that Forgejo allows a caller to read or write Actions of a repository, which has its present name here.
 
-    `lists_runs` says whether this version's API lists runs (v12 and later). `details` of a run are those that the
-    permission check returned on the way, None if it returned none.
+    `lists_runs` says whether this version's API lists runs (v12 and later). The permission check may have returned more
+    on the way: `newest` is the number of the newest run, 0 if there is no run; `details` are those of that run, or of
+    the one that was asked for. None is unknown.
     """
 
     repo: Repo
     caller: Caller
     lists_runs: bool = False
     details: RunDetails | None = None
+    newest: int | None = None
 
 
 class Access:
     """Permission checks of one Forgejo."""
 
-    def __init__(self, rest: RestApi, on_lists_runs: Callable[[bool], None] = lambda _: None) -> None:
-        """`on_lists_runs` is called each time a check shows whether this Forgejo lists runs."""
+    def __init__(
+        self,
+        rest: RestApi,
+        on_lists_runs: Callable[[bool], None] = lambda _: None,
+        newest_first: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`on_lists_runs` is called each time a check shows whether this Forgejo lists runs.
+
+        `newest_first` tells whether its list has the newest run first (v15 and later).
+        """
         self._rest = rest
         self._on_lists_runs = on_lists_runs
+        self._newest_first = newest_first
 
     @trace.decision("read")
-    def read(self, caller: Caller, repo: Repo, number: int | None = None) -> Grant:
-        """May the caller read this repository's Actions? With a run's `number`, the grant also has its details.
+    def read(self, caller: Caller, repo: Repo, number: int | None = None, newest: bool = False) -> Grant:
+        """May the caller read this repository's Actions? Raises Unauthorized, Forbidden or NotFound.
 
-        Raises Unauthorized, Forbidden or NotFound. The response is never used to tell which run is the newest:
-        before v15 the list has no order.
+        With a run's `number`, the grant also has its details. With `newest`, it has the newest run's number and details
+        if the list has an order.
         """
         try:
-            return self._read_runs(caller, repo, number)
+            return self._read_runs(caller, repo, number, newest and number is None and self._newest_first())
         except RouteMissing:
             self._on_lists_runs(False)
         try:
@@ -91,14 +103,18 @@ class Access:
             return None
         return login if isinstance(login, str) else None
 
-    def _read_runs(self, caller: Caller, repo: Repo, number: int | None) -> Grant:
-        query = PAST_THE_END if number is None else {"run_number": str(number), "page": "1", "limit": "1"}
+    def _read_runs(self, caller: Caller, repo: Repo, number: int | None, newest: bool) -> Grant:
+        query = FIRST if newest else PAST_THE_END if number is None else {"run_number": str(number), **FIRST}
         answer = self._rest.probe_repo(caller, repo, RUNS, query=query)
         runs = api_objects.run_list(answer.response.json())
         self._on_lists_runs(True)
-        if number is None:
-            return Grant(answer.repo, caller, lists_runs=True)
-        return Grant(answer.repo, caller, lists_runs=True, details=_details(runs, number))
+        grant = Grant(answer.repo, caller, lists_runs=True)
+        if number is not None:
+            return replace(grant, details=_details(runs, number))
+        if newest:
+            found = api_objects.listed_run(runs[0]).number if runs else 0
+            return replace(grant, newest=found, details=api_objects.run_details(runs[0]) if runs else None)
+        return grant
 
 
 def _details(runs: list[Mapping[str, Any]], number: int) -> RunDetails:

@@ -32,6 +32,11 @@ def run_error(number: int, response: Response) -> Exception:
     return RunNotFound(f"no run {number}", number) if response.status == 404 else unexpected_status(response)
 
 
+def no_runs(repo: Repo) -> RunNotFound:
+    """The error for the newest run of a repository that has none."""
+    return RunNotFound(f"{repo} has no runs")
+
+
 def unexpected_status(response: Response) -> UpstreamUnexpected:
     """The error for a status that no known version has here."""
     return UpstreamUnexpected(f"Forgejo answered {response.status} where no known version does")

@@ -10,14 +10,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from addon.errors import Conflict, NotFound, RunNotFound, UpstreamUnexpected
+from addon.errors import Conflict, NotFound, UpstreamUnexpected
 from addon.forgejo.admin.session import AdminSession
 from addon.forgejo.parsers import run_page
+from addon.forgejo.parsers.attempts import check_attempt, newest_number, shows_newest
 from addon.forgejo.parsers.run_list import STATUS_NUMBERS, ListQuery, RunList, run_list
 from addon.forgejo.parsers.values import RunLink, run_link
 from addon.forgejo.transport import Response
-from addon.forgejo.web_routes import actions_path, job_path, run_error, run_path, unexpected_status
-from addon.model import Job, JobDetail, Repo, Run
+from addon.forgejo.web_routes import actions_path, job_path, no_runs, run_error, run_path, unexpected_status
+from addon.model import Job, Repo, Run
 
 # A log cursor behind the last line: the view then shows the step's start and none of its lines.
 PAST_THE_END = 1 << 40
@@ -37,7 +38,7 @@ class WebUi:
         """The number of the newest run. Raises RunNotFound."""
         response = self._session.get(f"{actions_path(repo)}/runs/latest")
         if response.status == 404:
-            raise RunNotFound(f"{repo} has no runs")
+            raise no_runs(repo)
         if response.status != 307:
             raise unexpected_status(response)
         return self._number_in(repo, run_link(response.location))
@@ -88,9 +89,18 @@ class WebUi:
     def _read(self, repo: Repo, number: int, job: int, attempt: int | None = None, any_attempt: bool = False) -> Run:
         """The run with a job in detail; with job 0 if there is no such job."""
         path = f"{run_path(repo, number)}/jobs/{job}"
-        cheap = self._numbers_attempts and (attempt == 1 or any_attempt)
+        cheap = self._numbers_attempts and attempt in (None, 1)
         first = self._first_attempt(repo, number, job, path) if cheap else None
-        return first or self._newest_attempt(repo, number, job, path)
+        if first is not None and (attempt == 1 or any_attempt or shows_newest(first)):
+            return first
+        if first is not None and (newest := newest_number(first)):
+            return self._page_of_attempt(repo, number, job, path, newest)
+        return self._newest_attempt(repo, number, job, path)
+
+    def in_detail(self, run: Run, job: Job) -> Run:
+        """The run with this job in detail, at its newest attempt. Its page is read only if the run does not show it."""
+        known = job.index == run.detail.index and (run.detail.attempts is None or shows_newest(run))
+        return run if known else self.same_job(run, job)
 
     def refreshed(self, run: Run, any_job: bool = False) -> Run:
         """The present state of the same run, job and attempt, mostly with one request. Raises NotFound.
@@ -234,24 +244,6 @@ def _present_index(run: Run, job: Job) -> int:
     if found is None:
         raise NotFound(f"Forgejo has replaced job {job.index} ({job.name}) of run {run.number} by other jobs")
     return found.index
-
-
-def check_attempt(detail: JobDetail, attempt: int) -> None:
-    """Raises NotFound if the job has no such attempt, or if the version does not number attempts."""
-    if detail.attempts is None:
-        raise NotFound(
-            f"attempt {attempt} can't be served: this Forgejo (before v13) shows only the newest attempt and does not "
-            "number it; leave attempt out, or give attempt=latest"
-        )
-    numbers = [each.number for each in detail.attempts]
-    if attempt not in numbers and attempt < max(numbers, default=0):
-        raise NotFound(
-            f"attempt {attempt} of job {detail.name!r} has no log: Forgejo ended it without a runner, as when it skips "
-            f"a job; attempts with a log: {', '.join(map(str, numbers))}"
-        )
-    if attempt not in numbers:
-        known = ", ".join(map(str, numbers)) or "none yet"
-        raise NotFound(f"job {detail.name!r} has no attempt {attempt}; attempts: {known}")
 
 
 def _reason(response: Response) -> str:

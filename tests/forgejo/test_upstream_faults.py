@@ -47,6 +47,8 @@ def test_nonsense_is_never_passed_on(
 def test_a_page_of_another_repository_is_refused(target: Target, demo: Sample) -> None:
     """Where Forgejo points is only believed within the repository that access was granted for."""
     elsewhere = f"{target.double.url}/other/demo/actions/runs/3"
+    if target.number >= 15:
+        pytest.skip("the API tells the newest run")
     path = f"/{demo.repo.full_name}/actions/runs/latest"
     target.double.faults.append(Fault(match=f"^GET {path}", kind="redirect", value=elsewhere))
     answer = target.request("GET", f"{demo.base}/latest/logs", demo.reader)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from addon import trace
 from addon.actions.changes import RunChanges
+from addon.actions.finding.filters import Filters
 from addon.actions.finding.find_job import job_index
 from addon.actions.finding.only_attempt import Attempts, attempts_of
 from addon.actions.finding.run_selector import DEFAULT_READING, Reading, RunSelector
@@ -44,9 +45,14 @@ class RunFinder:
         self._default_attempt = NEWEST if default_attempt == "latest" else 1
 
     def grant(self, query: Query, caller: Caller, with_details: bool = False) -> Grant:
-        """The permission to read; with the details of a run that is named by its number. Raises like Access.read."""
+        """The permission to read. Raises like Access.read.
+
+        It has the details of a run that is named by its number, if they are wanted. If the newest run is meant, it has
+        its number and details as far as they cost no further request.
+        """
+        newest = query.run is None and not Filters.of(query)
         with trace.timed("access"):
-            return self._access.read(caller, query.repo, query.run if with_details else None)
+            return self._access.read(caller, query.repo, query.run if with_details else None, newest)
 
     def to_read(self, query: Query, caller: Caller, reading: Reading = DEFAULT_READING) -> Run:
         """The run, for a caller who may read it."""

@@ -18,6 +18,7 @@ from addon.forgejo.access import Grant
 from addon.forgejo.native_api import CallersRuns
 from addon.forgejo.parsers.api_objects import ListedRun
 from addon.forgejo.runs_api import MOST_PER_PAGE, RunsApi
+from addon.forgejo.web_routes import no_runs
 from addon.forgejo.web_ui import WebUi
 from addon.model import Run, Status
 
@@ -91,7 +92,7 @@ class RunSelector:
     def newest(self, filters: Filters, grant: Grant, reading: Reading = DEFAULT_READING) -> Run:
         """The newest run that matches. Raises RunNotFound."""
         if not filters:
-            number = reading.own.latest() if reading.own else self._web_ui.latest(grant.repo)
+            number = reading.own.latest() if reading.own else self._newest_number(grant)
             reading.on_latest(number)
             return self._open(number, grant, reading)
         search = Search()
@@ -108,6 +109,11 @@ class RunSelector:
         if reading.own is not None:
             return reading.own.run(number)
         return self._web_ui.run(grant.repo, number, reading.job, any_attempt=reading.any_attempt)
+
+    def _newest_number(self, grant: Grant) -> int:
+        if grant.newest == 0:
+            raise no_runs(grant.repo)
+        return grant.newest or self._web_ui.latest(grant.repo)
 
     def newest_candidate(self, filters: Filters, grant: Grant) -> int | None:
         """The number of the newest run that may match, searched on one page only; for pollers.

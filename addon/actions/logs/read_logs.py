@@ -18,7 +18,8 @@ from addon.caller import Caller
 from addon.errors import Forbidden, Gone, NotFound, Unauthorized
 from addon.forgejo.access import Access
 from addon.forgejo.job_logs import JobLogs, Log, not_started
-from addon.forgejo.web_ui import WebUi, check_attempt
+from addon.forgejo.parsers.attempts import check_attempt
+from addon.forgejo.web_ui import WebUi
 from addon.model import Job, Run, Status
 
 # How many jobs' pages are read ahead, at a time.
@@ -80,7 +81,7 @@ class ReadLogs:
         Of an earlier attempt, only those that ended as the query says.
         """
         states = STATES.get(str(query.job)) if query.attempt else None
-        with closing(trace.in_order(lambda job: self._web_ui.same_job(run, job), chosen, AHEAD)) as pages:
+        with closing(trace.in_order(lambda job: self._web_ui.in_detail(run, job), chosen, AHEAD)) as pages:
             for page in pages:
                 if states is not None and _state_at(page, query.attempt or 0) not in states:
                     continue
