@@ -210,8 +210,13 @@ class Run:
     @property
     def detail_status(self) -> Status:
         """The state of the attempt that is shown in detail. The job's own state is that of its newest attempt."""
-        numbers = (each.status for each in self.detail.attempts or () if each.number == self.detail.attempt)
-        return next(numbers, self.jobs[self.detail.index].status)
+        shown = self.shown_attempt
+        return shown.status if shown else self.jobs[self.detail.index].status
+
+    @property
+    def shown_attempt(self) -> Attempt | None:
+        """The attempt that is shown in detail; None before v13, which does not number attempts."""
+        return next((each for each in self.detail.attempts or () if each.number == self.detail.attempt), None)
 
     @property
     def failed_steps(self) -> tuple[Step, ...]:

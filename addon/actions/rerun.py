@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from addon import trace
 from addon.actions.changes import NO_RIGHT, RunChanges, changed_run
-from addon.actions.finding.find_job import job_index, listed, several_jobs
+from addon.actions.finding.find_job import job_index, listed, no_such_jobs, several_jobs
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.query import ALL, FAILED, SEVERAL, UNSUCCESSFUL, Query
 from addon.caller import Caller
@@ -149,7 +149,7 @@ def _asked(run: Run, job: int | str | None) -> tuple[Job, ...]:
     if not failed:
         others = listed(_cancelled(run))
         hint = f"; cancelled: {others}: give job={UNSUCCESSFUL}, or leave job out to rerun all" if others else ""
-        raise Conflict(f"no job of run {run.number} {'failed' if job == FAILED else 'failed or was cancelled'}{hint}")
+        raise Conflict(no_such_jobs(run, job) + hint)
     if len(failed) > MOST_FAILED and len(failed) < len(run.jobs):
         raise Conflict(f"{len(failed)} jobs failed, and at most {MOST_FAILED} are rerun at once: leave job out for all")
     return failed

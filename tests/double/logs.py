@@ -48,13 +48,14 @@ class RowLog:
     """Rows kept in memory."""
 
     def __init__(self) -> None:
+        self.hidden = 0  # bytes at the end that no reader sees yet: Forgejo writes a log in blocks
         self._data = bytearray()
         self._rows: list[tuple[float, str]] = []
         self._offsets: list[int] = []
 
     @property
     def size(self) -> int:
-        return len(self._data)
+        return len(self._data) - self.hidden
 
     @property
     def rows(self) -> int:

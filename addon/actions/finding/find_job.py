@@ -47,6 +47,11 @@ def check_count(run: Run, wanted: Sized) -> None:
         )
 
 
+def no_such_jobs(run: Run, which: str) -> str:
+    """The message for a run without jobs that FAILED or UNSUCCESSFUL means."""
+    return f"no job of run {run.number} {'failed' if which == FAILED else 'failed or was cancelled'}"
+
+
 def listed(jobs: Iterable[Job], limit: int = 20) -> str:
     """The jobs for a message, as `0 (build), 2 (test)`."""
     words = [f"{job.index} ({job.name})" for job in jobs]

@@ -32,8 +32,7 @@ def end_is_settled(run: Run) -> bool:
 
 def _seconds_since_end(run: Run) -> float | None:
     """From the job's start and duration; None if Forgejo doesn't tell them, which is so before v13."""
-    started = [each.started_at for each in run.detail.attempts or () if each.number == run.detail.attempt]
-    took = run.jobs[run.detail.index].duration_seconds
-    if not started or started[0] is None or took is None:
+    shown, took = run.shown_attempt, run.jobs[run.detail.index].duration_seconds
+    if shown is None or shown.started_at is None or took is None:
         return None
-    return time.time() - started[0].timestamp() - took
+    return time.time() - shown.started_at.timestamp() - took

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 
 from addon import trace
 from addon.actions.finding.find_job import STATES, check_count, several_jobs
@@ -28,12 +29,20 @@ AHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class JobLog:
-    """One of several jobs' logs. `missing` says why there is none; `attempt` is None before v13."""
+    """One of several jobs' logs. `missing` says why there is none. Before v13, `attempt` and `started_at` are None."""
 
     job: Job
     attempt: int | None
+    started_at: datetime | None
     blocks: Iterator[bytes]
     missing: str | None = None
+
+    @classmethod
+    def of(cls, run: Run, blocks: Iterator[bytes], missing: str | None = None) -> JobLog:
+        """The log of the job and attempt that the run shows in detail."""
+        shown = run.shown_attempt
+        started_at = shown.started_at if shown else None
+        return cls(run.jobs[run.detail.index], run.detail.attempt, started_at, blocks, missing)
 
 
 class ReadLogs:
@@ -119,7 +128,7 @@ class ReadLogs:
             blocks = first_block_read(self._lines.read(_started(run), options))
         except (NotFound, Gone) as error:
             return _missing(run, error.message)
-        return JobLog(run.jobs[run.detail.index], run.detail.attempt, blocks)
+        return JobLog.of(run, blocks)
 
 
 def _state_at(run: Run, attempt: int) -> Status | None:
@@ -130,7 +139,7 @@ def _state_at(run: Run, attempt: int) -> Status | None:
 
 
 def _missing(run: Run, why: str) -> JobLog:
-    return JobLog(run.jobs[run.detail.index], run.detail.attempt, iter(()), why)
+    return JobLog.of(run, iter(()), why)
 
 
 def _started(run: Run) -> Run:

@@ -24,7 +24,7 @@ def rerun(use_case: RerunRun, query: Query, caller: Caller) -> Response:
     run, urls = done.before, links()
     if done.dry_run:
         return as_json(_rerun(done, urls))
-    log.info("rerun of %s run %d, job %s", run.repo, run.number, "all" if done.job is None else done.job)
+    log.info("rerun of %s run %d, job=%s", run.repo, run.number, "all" if done.job is None else done.job)
     response = as_json(_rerun(done, urls), 201)
     response.headers["Location"] = urls.api(run)
     return response

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from flask import Response, request
 
+from addon.actions.finding.find_job import no_such_jobs
 from addon.actions.following.follow_logs import FollowLogs
 from addon.actions.logs.completeness import is_complete
 from addon.actions.logs.lines import first_block_read
@@ -35,7 +36,7 @@ def logs(use_case: ReadLogs, following: FollowLogs, query: Query, caller: Caller
         return _zip(use_case, query, caller)
     if query.job in SEVERAL:
         run, found = use_case.several(query, caller)
-        return _generated(run, bundle.as_text(found), _run_headers(run, query))
+        return _generated(run, bundle.as_text(found, no_such_jobs(run, str(query.job))), _run_headers(run, query))
     if not LogOptions.of(query).whole:
         run, blocks = use_case.part(query, caller)
         return _generated(run, blocks, _job_headers(run, query))
@@ -66,7 +67,7 @@ def _zip(use_case: ReadLogs, query: Query, caller: Caller) -> Response:
     run, found = use_case.several(query if query.job is not None else replace(query, job=ALL), caller)
     name = f"{run.repo.name}-run-{run.number}-logs.zip"
     headers = {**_run_headers(run, query), "Content-Disposition": f'attachment; filename="{name}"'}
-    return _generated(run, bundle.as_zip(found), headers, ZIP)
+    return _generated(run, bundle.as_zip(found, no_such_jobs(run, str(query.job))), headers, ZIP)
 
 
 def _generated(run: Run, body: Iterator[bytes], headers: Mapping[str, str], media_type: str = TEXT) -> Response:

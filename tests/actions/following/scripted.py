@@ -40,11 +40,17 @@ class ScriptedJob:
         if task.log is None:
             task.log = RowLog()
         assert isinstance(task.log, RowLog)
+        task.log.hidden = 0
         for number in range(count):
             task.log.append(task.clock, f"{number} ".ljust(size, "x")[:size])
             task.clock += ROW_TICKS
         if self.length and self.index:
             self.length[-1] += count if self.step >= 0 else 0
+
+    def torn(self, size: int) -> None:
+        """The end of the last line is not written yet."""
+        if self.job.task and isinstance(self.job.task.log, RowLog):
+            self.job.task.log.hidden = min(size, 28)
 
     def gap(self) -> None:
         """A line that belongs to no step."""
@@ -72,6 +78,7 @@ class ScriptedJob:
             step.status = Status.RUNNING if running else Status.SUCCESS
 
     def finish(self, result: str) -> None:
+        self.torn(0)
         self.report()
         self.world.finish(self.job, result)
 
@@ -86,6 +93,7 @@ Action = tuple[str, Any]
 ACTIONS = st.one_of(
     st.tuples(st.just("rows"), st.sampled_from(SMALL)),
     st.tuples(st.sampled_from(["gap", "next_step", "report", "report", "nothing"]), st.none()),
+    st.tuples(st.just("torn"), st.integers(0, 28)),
     st.tuples(st.just("fault"), st.sampled_from(FAULTS)),
 )
 
@@ -156,12 +164,13 @@ class Play:
 
     def _cancel(self, job: ScriptedJob) -> None:
         self._cancelled = True
+        job.torn(0)
         self._world.cancel_job(job.job)
         self._world.update_run(self._run)
 
     def _action(self, job: ScriptedJob, name: str, value: Any) -> Callable[[], None]:
-        if name == "rows":
-            return lambda: job.rows(value)
+        if name in ("rows", "torn"):
+            return lambda: getattr(job, name)(value)
         if name == "fault":
             kind, what = value
             path = f"^(GET|POST) /{self._run.repo.full_name}/actions/runs/[0-9]+/jobs/.*"

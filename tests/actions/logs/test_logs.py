@@ -80,7 +80,10 @@ def test_failed_jobs_as_text(target: Target, demo: Sample) -> None:
         b"==> test (1) \xc2\xb7 failure <==\n",
         bare(job.log_bytes().splitlines(keepends=True)[-1]),
     ]
-    assert logs(target, demo, "job=failed", 1).content == b""
+    assert logs(target, demo, "job=failed", 1).text == "(no job of run 1 failed)\n"
+    empty = logs(target, demo, "job=unsuccessful&format=zip", 1).content
+    with zipfile.ZipFile(io.BytesIO(empty)) as archive:
+        assert archive.read("no-logs.txt") == b"(no job of run 1 failed or was cancelled)\n"
 
 
 @pytest.mark.parametrize("query", ["job=failed&failed_steps=true", "failed_steps=true"])
@@ -102,6 +105,8 @@ def test_zip(target: Target, demo: Sample) -> None:
         assert archive.testzip() is None
         assert archive.namelist() == ["0-build.log", "1-test.log", "2-lint (mypy).log", "3-lint (ruff).log"]
         assert [archive.read(name) for name in archive.namelist()] == [job.log_bytes() for job in run.jobs]
+        times = ["{}-{:02}-{:02}T{:02}:{:02}:{:02}".format(*entry.date_time)[:18] for entry in archive.filelist]
+        assert times == [job.log_bytes()[:18].decode() for job in run.jobs]  # a zip has even seconds
     one = logs(target, demo, "format=zip&job=test&tail=1", 2)
     with zipfile.ZipFile(io.BytesIO(one.content)) as archive:
         assert archive.namelist() == ["1-test.log"]
