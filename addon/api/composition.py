@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from flask import Response
 
+from addon import account_secrets
 from addon.actions.artifacts import ReadArtifacts
 from addon.actions.by_id.artifacts import ArtifactsById
 from addon.actions.by_id.changes import ChangeById
@@ -92,7 +94,7 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     admin = Transport(
         settings.upstream, settings.timeout, half, streams=settings.threads, who="session", observe=observe
     )
-    session = AdminSession(admin, credentials.from_environment)
+    session = AdminSession(admin, lambda: credentials.from_environment(account_secrets.with_secrets(os.environ)))
     rest, web_ui, job_logs, artifact_pages = RestApi(callers), WebUi(session), JobLogs(session), ArtifactPages(session)
     access = Access(rest, upstream.set_lists_runs, lambda: upstream.newest_first)
     runs_api = RunsApi(rest, access)

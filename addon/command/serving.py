@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from addon import INSTALLED, ROOT
+from addon import INSTALLED, ROOT, account_secrets
 from addon.check.setup import DEFAULT_LISTEN, DEMO, Setup
 from addon.errors import SignInFailed
 from addon.forgejo.admin.credentials import totp
@@ -35,8 +35,10 @@ def serve(program: str, arguments: Sequence[str], environment: Mapping[str, str]
         command += ["--set", "web_open_browser=false", *_web_port(setup, port, arguments)]
     where = f"{host.strip('[]')}:{port}"  # mitmproxy takes IPv6 addresses without brackets
     if setup.upstream is not None:
+        environment = dict(environment)
         if file := environment.get("FORGEJO_ADMIN_PASSWORD_FILE"):  # the application has another working directory
-            environment = {**environment, "FORGEJO_ADMIN_PASSWORD_FILE": os.path.abspath(file)}
+            environment["FORGEJO_ADMIN_PASSWORD_FILE"] = os.path.abspath(file)
+        account_secrets.put_away(environment)
         become([*command, "--mode", f"reverse:{setup.upstream}@{where}", *arguments], environment)
     for name in NOT_FOR_THE_DEMO:
         os.environ.pop(name, None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
 import weakref
 from dataclasses import replace
@@ -18,12 +19,13 @@ from mitmproxy import contentviews, ctx, exceptions, http, tcp
 from mitmproxy.addonmanager import Loader
 from mitmproxy.net.http import url
 
-from addon import __version__, journal, settings, trace
+from addon import __version__, account_secrets, journal, settings, trace
 from addon.api import routes
 from addon.forgejo import versions
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER
 from addon.proxy import content_view, forwarded, idle_addons, lifetime, mitmweb, redact, request_body, swagger
 from addon.proxy.supervisor import Supervisor
+from addon.proxy.web_lock import WebLock
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +50,12 @@ class ActionsExtension:
         self._frozen: frozenset[str] = frozenset()
         self._in_flight: weakref.WeakSet[http.HTTPFlow] = weakref.WeakSet()
         self._kept = mitmweb.FlowLimit()
+        self._web_lock = WebLock()
         self._shown = False
 
     def load(self, loader: Loader) -> None:
         """Declares the options, all of type text, and mitmweb's view of extension requests."""
+        account_secrets.put_away(os.environ)
         for name, (default, text) in settings.OPTIONS.items():
             loader.add_option(name, str, default, text)
         contentviews.add(content_view.ActionsContentview)
@@ -102,6 +106,7 @@ class ActionsExtension:
         lifetime.say(line)
         lifetime.say(f"actions extension: {versions.dialect(self._settings.collisions, self._supervisor.major)}")
         if web := getattr(ctx.master, "web_url", None):  # mitmweb logs it at a level that mitm.yaml turns off
+            self._web_lock.lock()
             lifetime.say(f"mitmweb: {web}")
 
     async def done(self) -> None:

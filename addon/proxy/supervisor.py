@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import secrets
 import sys
 import time
 from collections.abc import Sequence
 
-from addon import ROOT
+from addon import ROOT, account_secrets
 from addon.api import routes
 from addon.api.native import paths
 from addon.settings import Settings
@@ -100,7 +101,12 @@ class Supervisor:
         pipe = asyncio.subprocess.PIPE
         # In a session of its own: Ctrl-C reaches only mitmproxy, which lets open requests finish first.
         process = self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=pipe, stdout=pipe, cwd=ROOT, start_new_session=True
+            *self._command,
+            stdin=pipe,
+            stdout=pipe,
+            cwd=ROOT,
+            start_new_session=True,
+            pass_fds=account_secrets.descriptors(os.environ),
         )
         assert process.stdin is not None and process.stdout is not None
         start = {"settings": self._settings.to_json(), "secret": self.secret}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
 from addon import ROOT
+from tests.double import Double
 from tests.support.started import Started, gone, started
 
 ACCOUNT = {"FORGEJO_URL": "http://127.0.0.1:9", "FORGEJO_ADMIN_USER": "a", "FORGEJO_ADMIN_PASSWORD": "b"}
@@ -69,6 +73,33 @@ def test_the_images_entry_ends(tmp_path: Path, number: signal.Signals, status: i
         running.process.send_signal(number)
         gone(running)
         assert running.process.returncode == status
+
+
+def test_mitmproxy_never_holds_the_password(tmp_path: Path) -> None:
+    """Neither in its environment nor in its memory. The application has it."""
+    secret = uuid.uuid4().hex
+    with Double(version="v15", root_url="http://x/") as double:
+        admin = double.world.user("service", secret, admin=True)
+        account = {"FORGEJO_URL": double.url, "FORGEJO_ADMIN_USER": admin.name, "FORGEJO_ADMIN_PASSWORD": secret}
+        with started(tmp_path, "./run.sh", **account) as running:
+            health = f"http://127.0.0.1:{running.port}/api/v1/actions-extensions/health"
+            assert requests.get(health, timeout=20).status_code == 200, "it signs in"
+            for pid in running.processes():
+                assert secret.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+            assert secret.encode() not in memory(running.process.pid)
+
+
+def memory(pid: int) -> bytes:
+    """All that a process has written to in its memory."""
+    found = []
+    with Path(f"/proc/{pid}/mem").open("rb", 0) as file:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            first, last = (int(part, 16) for part in line.split()[0].split("-"))
+            if line.split()[1].startswith("rw"):
+                with contextlib.suppress(OSError, ValueError, OverflowError):
+                    file.seek(first)
+                    found.append(file.read(last - first))
+    return b"".join(found)
 
 
 def test_mitmweb_ends_with_its_terminal(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +55,14 @@ class Web:
         url = f"{self.url}/flows/{flow['id']}/response/content/auto.json"
         found = requests.get(url, params=PASSWORD, timeout=20).json()
         return found["view_name"], found["text"]
+
+    def change(self, method: str, path: str, body: object) -> requests.Response:
+        """What mitmweb answers to a reader with the token."""
+        token = "0" * 32  # it must only be the same in both
+        headers, cookies = {"X-XSRFToken": token}, {"_mitmproxy_xsrf": token}
+        return requests.request(
+            method, f"{self.url}/{path}", json=body, params=PASSWORD, headers=headers, cookies=cookies, timeout=20
+        )
 
     def body(self, flow: dict[str, Any]) -> bytes:
         return requests.get(f"{self.url}/flows/{flow['id']}/response/content.data", params=PASSWORD, timeout=20).content
@@ -158,15 +167,7 @@ def test_options_at_run_time(web: Web) -> None:
     """Only what concerns mitmweb changes; for the rest the answer says what to do."""
 
     def put(**options: str) -> requests.Response:
-        token = "0" * 32  # it must only be the same in both
-        return requests.put(
-            f"{web.url}/options",
-            json=options,
-            params=PASSWORD,
-            headers={"X-XSRFToken": token},
-            cookies={"_mitmproxy_xsrf": token},
-            timeout=20,
-        )
+        return web.change("PUT", "options", options)
 
     refused = put(actions_timeout="7")
     assert refused.status_code == 400 and "by a restart only" in refused.text
@@ -174,6 +175,37 @@ def test_options_at_run_time(web: Web) -> None:
     assert put(actions_web_flows="some").status_code == 400
     assert put(actions_web_flows="20").status_code == 200
     assert put(actions_web_flows=str(KEPT)).status_code == 200
+
+
+def test_the_token_is_no_login(web: Web, tmp_path: Path) -> None:
+    """It runs no code and touches no file, neither by an option nor by a command."""
+    script, made = tmp_path / "script.py", tmp_path / "made"
+    script.write_text(f"open({str(made)!r}, 'w')\n")
+    for options in (
+        {"scripts": [str(script)]},
+        {"save_stream_file": str(made)},
+        {"hardump": str(made)},
+        {"map_local": [f"/x/{script}"]},
+        {"mode": ["regular@127.0.0.1:0"]},
+        {"block_list": []},
+    ):
+        refused = web.change("PUT", "options", options)
+        assert refused.status_code == 400 and "by a restart only" in refused.text, options
+    for command, arguments in (
+        ("script.run", ["@all", str(script)]),
+        ("save.file", ["@all", str(made)]),
+        ("export.file", ["raw", "@focus", str(made)]),
+        ("cut.save", ["@all", "request.path", str(made)]),
+        ("options.save", [str(made)]),
+        ("options.load", [str(script)]),
+        ("view.flows.load", [str(script)]),
+        ("set", ["scripts", str(script)]),
+        ("options.reset", []),
+    ):
+        refused = web.change("POST", f"commands/{command}", {"arguments": arguments})
+        assert "error" in refused.json() or refused.status_code >= 400, command
+    assert not made.exists()
+    assert web.ask("GET", f"{web.demo.base}/by-number/2").status_code == 200
 
 
 def test_without_mitmweb_nothing_is_asked_for(web: Web) -> None:

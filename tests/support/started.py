@@ -64,7 +64,7 @@ def started(
         )  # fmt: skip
     running = Started(process, mark.encode(), port, temporary)
     try:
-        ready = ("listening on", "Forgejo is http://127.0.0.1:9") if "FORGEJO_URL" in environment else ("Ctrl-C ends",)
+        ready = ("listening on", environment["FORGEJO_URL"]) if "FORGEJO_URL" in environment else ("Ctrl-C ends",)
         eventually(
             lambda: all(word in output.read_text() for word in ready) or process.poll() is not None, START_SECONDS
         )

@@ -1,0 +1,45 @@
+"""Hands the account's secrets to the application, without leaving them in the environment of mitmproxy's process."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, MutableMapping
+
+NAMES = ("FORGEJO_ADMIN_PASSWORD", "FORGEJO_ADMIN_TOTP_SECRET")
+# The environment variable with the number of the open file that holds them.
+DESCRIPTOR = "ACTIONS_EXTENSION_SECRETS"
+MOST_BYTES = 65536
+
+
+def put_away(environment: MutableMapping[str, str]) -> None:
+    """Moves the secrets from the environment to a file without a name. Whatever this process becomes has it open."""
+    found = {name: environment.pop(name) for name in NAMES if name in environment}
+    if not found:
+        return
+    descriptor = _nameless_file()
+    os.write(descriptor, json.dumps(found).encode())
+    os.set_inheritable(descriptor, True)
+    environment[DESCRIPTOR] = str(descriptor)
+
+
+def descriptors(environment: Mapping[str, str]) -> tuple[int, ...]:
+    """What a process started for the application must inherit."""
+    return (int(environment[DESCRIPTOR]),) if DESCRIPTOR in environment else ()
+
+
+def with_secrets(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment as it was before `put_away`."""
+    found: dict[str, str] = {}
+    for descriptor in descriptors(environment):
+        found |= json.loads(os.pread(descriptor, MOST_BYTES, 0))
+    return {**environment, **found}
+
+
+def _nameless_file() -> int:
+    """In memory where the system can do that."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("secrets")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
