@@ -18,6 +18,8 @@ from mitmproxy import http
 from addon.api import routes
 from addon.api.about import openapi
 from addon.api.about.openapi import Json, resolved
+from addon.api.native import paths as by_id
+from addon.forgejo import versions
 from addon.settings import Settings
 
 PATH = "/swagger.v1.json"
@@ -100,7 +102,8 @@ def merged(body: bytes, settings: Settings) -> bytes | None:
             return None
         paths = whole["paths"]
         there = {(PARAMETER.sub("{}", path), method): path for path, item in paths.items() for method in item}
-        for path, method, operation in _operations(settings.max_wait, settings.collisions):
+        major = versions.routes_major(whole.get("info", {}).get("version"))
+        for path, method, operation in _operations(settings.max_wait, settings.collisions, major):
             forgejos = there.get((PARAMETER.sub("{}", path), method))
             if forgejos is not None and routes.collides(_sample(BASE + path)):
                 _remove(paths, forgejos, method)
@@ -130,19 +133,24 @@ def _unpacked(body: bytes) -> bytes | None:
 
 
 @functools.cache
-def _operations(max_wait: int, collisions: str) -> tuple[tuple[str, str, Json], ...]:
+def _operations(max_wait: int, collisions: str, major: int | None) -> tuple[tuple[str, str, Json], ...]:
     """Path, method and operation of every route that the extension answers."""
     whole = openapi.document(max_wait)
     return tuple(
         (path.removeprefix(BASE), method, _operation(whole, item, item[method]))
         for path, item in whole["paths"].items()
         for method in openapi.METHODS
-        if method in item and routes.is_ours(_sample(path), collisions, lists_runs=False)
+        if method in item and _is_ours(_sample(path), collisions, major)
     )
 
 
+def _is_ours(target: str, collisions: str, major: int | None) -> bool:
+    """Of the routes by id, the description has those of jobs, which are the extension's in every setting."""
+    return routes.is_ours(target, collisions, lists_runs=False) or by_id.is_ours(target, "extension", major)
+
+
 def _sample(path: str) -> str:
-    """A request target for this path, with a run number."""
+    """A request target for this path, with a run number or a job's id."""
     return path.replace("{run}", "1").replace("{", "").replace("}", "")
 
 

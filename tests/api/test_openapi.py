@@ -11,6 +11,7 @@ import pytest
 from addon.actions.query import Parameters
 from addon.api import body, parameters, routes
 from addon.api.about import openapi, pages
+from addon.api.native import paths as paths_by_id
 from addon.errors import BadRequest
 from addon.settings import MOST_WAIT
 from tests.support import contract
@@ -50,6 +51,15 @@ def test_the_routes_are_the_codes() -> None:
     told = {place for place in operations() if place[1].startswith(BASE)}
     methods = {"GET, HEAD": "GET", "POST": "POST"}
     assert told == {(methods[route.methods], path) for action, route in routes.ROUTES.items() for path in paths(action)}
+
+
+def test_the_routes_by_job_id_are_the_codes() -> None:
+    """Those by a run's id depend on an option, and are Forgejo's own in its own description."""
+    base = "/api/v1/repos/{owner}/{repo}/actions/"
+    told = {(method, path.replace("{job_id}", "{id}")) for method, path in operations() if f"{base}jobs/" in path}
+    assert told == {
+        (method, base + route) for route, method in paths_by_id.METHODS.items() if route.startswith("jobs/")
+    }
 
 
 def test_the_extensions_pages_are_the_codes() -> None:
@@ -142,7 +152,7 @@ def fits(schema: dict[str, Any], text: str) -> bool:
 
 
 def test_every_object_tells_all_that_it_holds_as_required() -> None:
-    optional = {"Error", "LogEvent", "RerunBody", "CancelBody"}
+    optional = {"Error", "ErrorById", "JobById", "LogEvent", "RerunBody", "CancelBody"}
     for name, schema in COMPONENTS["schemas"].items():
         for each in contract.schemas(schema):
             if "properties" in each:

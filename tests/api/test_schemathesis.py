@@ -76,6 +76,9 @@ def test_each_answer_is_described(stage: tuple[Double, Proxy], operation: Any, u
     demo = runs_that_are_done(double.world, unique)
     owner, _, repo = demo.repo.full_name.partition("/")
     token = {"Authorization": f"token {demo.writer}"}
+    job_ids = [7, *(job.id for run in demo.runs.values() for job in run.jobs)]
+    # Since v12 the list is Forgejo's own, and since v16 a job's log without parameters that are newer.
+    forgejos = operation.definition.raw["operationId"] in ("listRuns", "getLogsById")
 
     @settings(
         max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
@@ -91,22 +94,20 @@ def test_each_answer_is_described(stage: tuple[Double, Proxy], operation: Any, u
                 query[name] = data.draw(st.sampled_from(SENSIBLE[name]))
         places = _given(case.path_parameters)
         places |= {"owner": owner, "repo": repo} if places else {}
-        for name, values in (("run", RUNS), ("job", JOBS), ("name", ["report", "report", "none"])):
+        names = ["report", "report", "none"]
+        for name, values in (("run", RUNS), ("job", JOBS), ("name", names), ("job_id", job_ids)):
             if name in places:
                 places[name] = data.draw(st.sampled_from(values))
         case.query, case.path_parameters, case.headers = query, places, _given(case.headers)
         response = case.call(base_url=proxy.url, headers=token, timeout=20)
-        if (
-            operation.definition.raw["operationId"] == "listRuns"
-            and contract.MARK not in _as_requests(response).headers
-        ):
-            return  # from v12 on the list is Forgejo's own
+        if forgejos and contract.MARK not in _as_requests(response).headers:
+            return
         seen.append(response.status_code)
         case.validate_response(response, checks=CHECKS)
         path = case.path.format(**{name: urllib.parse.quote(str(value), safe="") for name, value in places.items()})
         contract.check(case.method, path, _as_requests(response))
         assert response.status_code < 500
-        if response.status_code == 201:  # a rerun has no runner here, and who follows it would wait for ever
+        if response.status_code in (201, 204):  # a rerun has no runner here, and who follows it would wait for ever
             double.world.cancel(next(run for run in demo.repo.runs if not run.done))
 
     seen: list[int] = []

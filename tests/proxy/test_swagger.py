@@ -101,6 +101,17 @@ def test_paths_that_are_forgejos_in_native_are_not_told_as_ours() -> None:
     assert f"{RUNS}/by-number/{{run}}/jobs/{{job}}" in found["paths"] and f"{RUNS}/{{run}}/summary" in found["paths"]
 
 
+@pytest.mark.parametrize(
+    ("version", "there"), [("11.0.15", False), ("12.0.4", True), ("15.0.3", True), ("17.0.0", False)]
+)
+def test_routes_by_job_id_are_added_where_forgejo_lacks_them(version: str, there: bool) -> None:
+    whole = {**json.loads(EXPECTED), "info": {"version": version}}
+    found = json.loads(swagger.merged(json.dumps(whole).encode(), SETTINGS) or b"{}")["paths"]
+    assert {path for path in found if "/actions/jobs/" in path} == {
+        f"/repos/{{owner}}/{{repo}}/actions/jobs/{{job_id}}{tail}" for tail in ("", "/logs", "/rerun") if there
+    }
+
+
 EXPECTED = b'{"swagger":"2.0","basePath":"/api/v1","paths":{},"definitions":{}}'
 OTHERS = [
     b"", b"[]", b"null", b"no JSON", EXPECTED[:-1], EXPECTED.replace(b"2.0", b"3.0"), EXPECTED.replace(b"/api/v1", b"/"),
