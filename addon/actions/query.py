@@ -24,7 +24,8 @@ class Parameters:
     """The parameters of a request. Those that were not given are None or have the default below.
 
     `job` is an index from 0, a name, or one of SEVERAL; `attempt` a number from 1 or NEWEST; `status` a name in Status
-    or COMPLETED; `wait` seconds; `step` and `page` a number from 1.
+    or COMPLETED; `wait` seconds; `step` and `page` a number from 1. `statuses` and `events` are those of a list of runs
+    that are given more than once; then `status` and `event` are None.
     """
 
     workflow_id: str | None = None
@@ -50,6 +51,9 @@ class Parameters:
     keep_artifacts: str | None = None
     page: int | None = None
     limit: int | None = None
+    run_number: int | None = None
+    statuses: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
 
     @property
     def is_paged(self) -> bool:

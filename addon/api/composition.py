@@ -115,9 +115,11 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     following = FollowLogs(finder, access, web_ui, job_logs, follow_limits)
     read_jobs = ReadJobs(finder, waiting, web_ui, job_logs)
     read_artifacts = ReadArtifacts(finder, artifact_pages)
+    list_runs = ListRuns(finder, runs_api, web_ui)
     handlers: Mapping[str, Handler] = {
         "info": partial(runs.info, waiting),
-        "runs": partial(runs.runs, ListRuns(finder, runs_api, web_ui)),
+        "runs": partial(runs.runs, list_runs),
+        "list": partial(runs.numbered, list_runs),
         "jobs": partial(jobs.jobs, read_jobs),
         "job": partial(jobs.job, read_jobs),
         "attempts": partial(jobs.attempts, read_jobs),

@@ -17,18 +17,27 @@ NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 SHA = re.compile(r"[0-9a-f]{7,64}")
 Parser = Callable[[str, str], object]
+# Parameters that Forgejo's list of runs takes more than once, and the query's field for several values.
+REPEATABLE: Mapping[str, str] = {"status": "statuses", "event": "events"}
+# The git references that Forgejo's list of runs takes, and the `branch` that each means.
+REFS = (("refs/heads/", "", ""), ("refs/tags/", "", ""), ("refs/pull/", "#", "/head"))
+REF_TAKES = "refs/heads/NAME, refs/tags/NAME or refs/pull/NUMBER/head"
 MOST_FIELDS = 32
 MOST_LINES = 1_000_000
 
 
-def parse(target: str, body: Iterable[tuple[str, str]], parsers: Mapping[str, Parser], path: str) -> dict[str, Any]:
+def parse(
+    target: str, body: Iterable[tuple[str, str]], parsers: Mapping[str, Parser], path: str, repeatable: bool = False
+) -> dict[str, Any]:
     """Parses the query of a raw request target, and the body's parameters. `parsers` are those that `path` takes.
 
-    A repeated or unknown parameter is a BadRequest. It is never ignored: a misspelt filter would select another run.
+    With `repeatable`, those in REPEATABLE may be given more than once. Any other repeated or unknown parameter is a
+    BadRequest. It is never ignored: a misspelt filter would select another run.
     """
     query = target.partition("#")[0].partition("?")[2]
-    in_query = _values((pair for pair in pairs(query, "query") if pair[0] not in CREDENTIALS), parsers, path)
-    in_body = _values(body, parsers, path)
+    names = REPEATABLE if repeatable else {}
+    in_query = _values((pair for pair in pairs(query, "query") if pair[0] not in CREDENTIALS), parsers, path, names)
+    in_body = _values(body, parsers, path, names)
     for name in in_query.keys() & in_body.keys():
         raise BadRequest(f"{name} is given both in the query and in the body")
     values = in_query | in_body
@@ -37,14 +46,23 @@ def parse(target: str, body: Iterable[tuple[str, str]], parsers: Mapping[str, Pa
     return values
 
 
-def _values(given: Iterable[tuple[str, str]], parsers: Mapping[str, Parser], path: str) -> dict[str, Any]:
+def _values(
+    given: Iterable[tuple[str, str]], parsers: Mapping[str, Parser], path: str, repeatable: Mapping[str, str]
+) -> dict[str, Any]:
     values: dict[str, Any] = {}
+    repeated: dict[str, tuple[object, ...]] = {}
     for name, text in given:
         if name not in parsers:
             raise BadRequest(f"unknown parameter {shown(name)}; {path} takes {', '.join(sorted(parsers))}")
-        if name in values:
+        if name in values and name not in repeatable:
             raise BadRequest(f"{name} is given more than once")
-        values[name] = parsers[name](name, text)
+        value = parsers[name](name, text)
+        if name in repeatable:
+            repeated[name] = (*repeated.get(name, ()), value)
+        values[name] = value
+    for name, found in repeated.items():
+        if len(found) > 1:
+            values[repeatable[name]], values[name] = found, None
     return values
 
 
@@ -114,6 +132,16 @@ def _sha(name: str, text: str) -> str:
     return text.lower()
 
 
+def _ref(name: str, text: str) -> str:
+    """Parses a git reference. Returns the `branch` that it means."""
+    _text(REF_TAKES)(name, text)
+    for prefix, before, suffix in REFS:
+        inner = text.removeprefix(prefix).removesuffix(suffix)
+        if inner and text == prefix + inner + suffix:
+            return before + inner
+    raise BadRequest(f"{name} takes {REF_TAKES}, not {shown(text)}")
+
+
 def _one_of(*words: str) -> Callable[[str, str], str]:
     listed = (", ".join(words[:-1]), words[-1])
 
@@ -148,6 +176,7 @@ NUMBERS: Mapping[str, Parser] = {
     "lines": _whole(0, 1000),
     "page": _whole(1, MOST_LINES),
     "limit": _whole(1, 50),
+    "run_number": _whole(1, MOST_LINES),
 }
 PARSERS: Mapping[str, Parser] = {
     **FLAGS,
@@ -158,6 +187,7 @@ PARSERS: Mapping[str, Parser] = {
     "status": _one_of(*(str(status) for status in Status), COMPLETED),
     "actor": _text("a user's name"),
     "head_sha": _sha,
+    "ref": _ref,
     "job": job,
     "attempt": _attempt,
     "format": _one_of("text", "zip"),

@@ -23,7 +23,7 @@ from addon.settings import MOST_WAIT
 from addon.trace import Operation
 
 Action = Literal[
-    "info", "jobs", "job", "logs", "summary", "rerun", "cancel", "artifacts", "artifact", "attempts", "runs"
+    "info", "jobs", "job", "logs", "summary", "rerun", "cancel", "artifacts", "artifact", "attempts", "runs", "list"
 ]
 READ, WRITE = "GET, HEAD", "POST"
 
@@ -65,14 +65,17 @@ ROUTES: Mapping[Action, Route] = {
     "artifacts": Route(READ, SELECTING | PAGING),
     "artifact": Route(READ, SELECTING),
     "job": Route(READ, SELECTING | WAITING | {"attempt"}),
-    "runs": Route(READ, SELECTING | PAGING),
+    "runs": Route(READ, SELECTING | PAGING | {"run_number", "ref"}),
+    "list": Route(READ, SELECTING | PAGING | {"run_number", "ref"}),
 }
 # Actions about one thing: their paths are those of the action about all, with a name or index behind.
 ONE_OF: Mapping[str, Action] = {"jobs": "job", "artifacts": "artifact"}
 # How many parts of a path are caught. An artifact's name with an unencoded slash gets an error that says so.
 MOST_PARTS = {"jobs": 2, "artifacts": 99}
+# The list of runs at Forgejo's own path, and the one at `runs/by-number`, which is the extension's on every version.
+LISTS: tuple[Action, ...] = ("runs", "list")
 # Actions whose name is in the path, after the run.
-NAMED: Mapping[str, Action] = {str(name): name for name in ROUTES if name not in ("info", "runs", *ONE_OF.values())}
+NAMED: Mapping[str, Action] = {str(name): name for name in ROUTES if name not in ("info", *LISTS, *ONE_OF.values())}
 ALL_OF: Mapping[str, str] = {one: name for name, one in ONE_OF.items()}
 # Forgejo's pages strip these endings from a repository's name and its API doesn't. With one, the permission of one
 # repository would be checked and the pages of another one read.
@@ -135,7 +138,11 @@ def parse(method: str, target: str, body: Body = NO_BODY, max_wait: int = MOST_W
         raise MethodNotAllowed(method, route.methods)
     number = None if run in ("", "latest") else _number(run)
     parsers = parameters.parsers_of(route.parameters, action, max_wait)
-    values = parameters.parse(target, body.pairs(), parsers, _path(action, number))
+    values = parameters.parse(target, body.pairs(), parsers, _path(action, number), action in LISTS)
+    if (ref := values.pop("ref", None)) is not None:
+        if "branch" in values:
+            raise BadRequest("ref and branch exclude each other")
+        values["branch"] = ref
     if job is not None:
         values["job"] = parameters.job("job", job)
     query = Query(
@@ -156,7 +163,7 @@ def repo_of(parts: Sequence[str]) -> Repo:
 def operation(parsed: ParsedRequest) -> Operation:
     """The request for logs. What the path names is listed like a parameter."""
     action, query = parsed
-    run = None if action == "runs" else query.run or "latest"
+    run = None if action in LISTS else query.run or "latest"
     given = {field.name: (getattr(query, field.name), field.default) for field in fields(Parameters)}
     given["artifact"] = (query.artifact, None)
     shown = {name: _as_text(name, value) for name, (value, default) in given.items() if value != default}
@@ -165,8 +172,8 @@ def operation(parsed: ParsedRequest) -> Operation:
 
 def _path(action: Action, number: int | None) -> str:
     """An action's path, without the names of one job or artifact."""
-    if action == "runs":
-        return "runs"
+    if action in LISTS:
+        return "runs" if action == "runs" else f"runs/{BY_NUMBER}"
     tail = "" if action == "info" else f"/{ALL_OF.get(action, action)}"
     return f"runs/{number or 'latest'}{tail}"
 
@@ -174,6 +181,8 @@ def _path(action: Action, number: int | None) -> str:
 def _as_text(name: str, value: object) -> str:
     if name == "attempt" and value == NEWEST:
         return "latest"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -204,7 +213,7 @@ def _run_and_action(tail: Sequence[str]) -> tuple[str, Action, str | None]:
     if rest[0] == BY_NUMBER:
         rest = rest[1:]
         if not rest:
-            raise BadRequest("a run number must follow by-number/")
+            return "", "list", None
     run, names = rest[0], rest[1:]
     if not names:
         return run, "info", None

@@ -146,7 +146,6 @@ def refusal(name: str, text: str) -> str | None:
     [
         ("GET", "o/r/actions/runs/latest/lgs", ("no such extension path", "logs")),
         ("GET", "o/r/actions/runs/007/logs", ("'007' is not a run", "`latest`")),
-        ("GET", "o/r/actions/runs/by-number", ("run number must follow",)),
         ("GET", "o/r.git/actions/runs/latest", ("'r.git'", "repository")),
         ("GET", "o/r/actions/runs/latest/logs?jbo=1", ("unknown parameter 'jbo'", "job")),
         ("GET", "o/r/actions/runs/latest/logs?job=1&job=2", ("job is given more than once",)),

@@ -41,6 +41,8 @@ def paths(action: str) -> set[str]:
     many = {one: name for name, one in routes.ONE_OF.items()}
     if action == "runs":
         return {BASE}
+    if action == "list":
+        return {f"{BASE}/by-number"}
     if action == "info":
         return {f"{BASE}/latest", f"{BASE}/by-number/{{run}}"}
     tail = f"{many[action]}/{{{'name' if action == 'artifact' else action}}}" if action in many else action
@@ -121,7 +123,7 @@ def takes(parser: parameters.Parser, name: str, text: str) -> bool:
 def test_a_parameters_limits_and_default_are_the_parsers(told: dict[str, Any], action: str) -> None:
     name, schema = told["name"], told["schema"]
     parser = parameters.parsers_of([name], action, MOST_WAIT)[name]
-    default = next(field.default for field in dataclasses.fields(Parameters) if field.name == name)
+    default = next((field.default for field in dataclasses.fields(Parameters) if field.name == name), None)
     assert name in DEPENDS or schema.get("default") == default
     for text in BORDERS:
         assert takes(parser, name, text) == fits(schema, text), f"{name}={text!r}"

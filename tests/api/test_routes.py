@@ -126,7 +126,6 @@ def test_parse(target: str, expected: ParsedRequest) -> None:
         f"{RUNS}/٤٢/logs",
         f"{RUNS}/9999999999999999999/logs",
         f"{RUNS}/foo/logs",
-        f"{RUNS}/by-number",
         f"{RUNS}/1/artifacts/a/b",
         f"{RUNS}/1/artifacts/%ff",
         f"{RUNS}/1/artifacts/a%00",

@@ -16,6 +16,12 @@ from addon.api.responses import Json, as_json, is_disconnected, links, timestamp
 from addon.caller import Caller
 from addon.model import Run, RunRow
 
+# Fields of a run in Forgejo's API that its list page does not show.
+UNKNOWN_FIELDS = (
+    "repository", "ScheduleID", "is_ref_deleted", "is_fork_pull_request", "need_approval", "approved_by",
+    "event_payload",
+)  # fmt: skip
+
 
 def info(waiting: Waiting, query: Query, caller: Caller) -> Response:
     """One run."""
@@ -24,10 +30,22 @@ def info(waiting: Waiting, query: Query, caller: Caller) -> Response:
 
 
 def runs(use_case: ListRuns, query: Query, caller: Caller) -> Response:
-    """One page of the list of runs."""
+    """One page of the list of runs, in place of Forgejo's own: with the names of its fields too."""
+    return _list(use_case, query, caller, in_place_of_forgejo=True)
+
+
+def numbered(use_case: ListRuns, query: Query, caller: Caller) -> Response:
+    """One page of the list of runs, the same on every version."""
+    return _list(use_case, query, caller, in_place_of_forgejo=False)
+
+
+def _list(use_case: ListRuns, query: Query, caller: Caller, in_place_of_forgejo: bool) -> Response:
     query = replace(query, page=query.page or 1, limit=query.limit or PAGE_SIZE)
-    found = use_case.page(query, caller)
-    return with_pages(as_json(_list_json(found, links())), query, found.total, found.more)
+    found = use_case.page(query, caller, in_place_of_forgejo)
+    told = _list_json(found, links())
+    if in_place_of_forgejo:
+        told["workflow_runs"] = [{**run, **_forgejos_fields(run)} for run in told["workflow_runs"]]
+    return with_pages(as_json(told), query, found.total, found.more)
 
 
 def run_json(run: Run, links: Links) -> Json:
@@ -62,6 +80,25 @@ def _list_json(listing: RunListing, links: Links) -> Json:
     """A page of runs in the shape of single runs. Fields that the list does not show are null."""
     each = [run_json(one, links) if isinstance(one, Run) else _row(one, listing.events, links) for one in listing.runs]
     return {"total_count": listing.total, "workflow_runs": each}
+
+
+def _forgejos_fields(run: Json) -> Json:
+    """What is known of a run, by the names of Forgejo 12 and later. The rest is null."""
+    seconds = run["duration_seconds"]
+    return {
+        "title": run["display_title"],
+        "index_in_repo": run["run_number"],
+        "prettyref": run["head_branch"],
+        "commit_sha": run["head_sha"],
+        "trigger_event": run["event"],
+        "trigger_user": {"login": run["actor"]} if run["actor"] else None,
+        "created": run["created_at"],
+        "started": run["run_started_at"],
+        "stopped": run["completed_at"],
+        "updated": run["updated_at"],
+        "duration": None if seconds is None else int(seconds * 1e9),
+        **dict.fromkeys(UNKNOWN_FIELDS),
+    }
 
 
 def _row(row: RunRow, events: Mapping[int, str], links: Links) -> Json:
