@@ -46,7 +46,7 @@ class Caller:
 
     @property
     def shares(self) -> tuple[Share, ...]:
-        """The shares of a SharedLimiter that the requests of this caller belong to.
+        """The shares of a limiter's slots that the requests of this caller belong to.
 
         Only a token in the Authorization header makes a caller certainly signed in: Forgejo refuses a wrong one. It may
         be set to ignore the other forms, so with them a caller also counts as anonymous.

@@ -1,7 +1,7 @@
 """Limits on how much is done at once: a limiter has slots, a request waits a bounded time for one, then gets a 503.
 
-Short requests take any free slot of a Limiter. What may be held for long, such as a log that somebody reads slowly, has
-a SharedLimiter: there one caller has at most a part of the slots, and all anonymous callers together have a part.
+One caller has at most a part of a limiter's slots, and all anonymous callers together have a part. So nobody keeps the
+others out, neither with many requests nor with slots that are held for long, such as a log that is read slowly.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from addon import trace
@@ -19,7 +20,7 @@ PATIENCE = 5.0
 RETRY_AFTER = 5
 # The largest body of an extension request, in bytes.
 MOST_BODY = 65536
-# How many requests of one share may wait for a slot of a SharedLimiter. Each waits in a thread of the server.
+# How many requests of one share may wait for a slot. Each waits in a thread of the server.
 MOST_WAITING = 16
 
 
@@ -47,60 +48,68 @@ class Slot:
 
 
 class Limiter:
-    """Lets so many of `what` happen at once; `what` completes "too many …" in the message of a 503."""
+    """Lets so many of `what` happen at once; `what` completes "too many …" in the message of a 503.
 
-    def __init__(self, what: str, slots: int) -> None:
-        self._what = what
-        self._semaphore = threading.Semaphore(slots)
-
-    def acquire(self) -> Slot:
-        """Waits for a free slot. Raises Busy."""
-        if not self._semaphore.acquire(timeout=PATIENCE):
-            raise Busy(f"too many {self._what} at once; try again later", RETRY_AFTER)
-        return Slot(self._semaphore.release)
-
-
-class SharedLimiter:
-    """The same, for slots that are held for long: a request takes one only within the shares that it belongs to.
-
-    The shares are those of the present request. The application's own threads have none.
+    A request takes a slot only within the shares that it belongs to. One that has to wait gets the first slot that is
+    free for its shares, so who asks for much waits behind itself. The application's own threads have no shares.
     """
 
-    def __init__(self, what: str, slots: int, patience: float = PATIENCE) -> None:
-        """`patience` is how many seconds `acquire` waits."""
-        self._what, self._slots, self._patience = what, slots, patience
-        self._changed = threading.Condition()
+    def __init__(self, what: str, slots: int, patience: float = PATIENCE, most_waiting: int = MOST_WAITING) -> None:
+        """`patience` is how many seconds `acquire` waits, `most_waiting` how many requests of one share may wait."""
+        self._what, self._slots, self._patience, self._most_waiting = what, slots, patience, most_waiting
+        self._lock = threading.Lock()
         self._free = slots
         self._held, self._waiting = Counter[str](), Counter[str]()
+        self._queue: list[_Waiter] = []
 
     def acquire(self) -> Slot:
         """Waits for a free slot. Raises Busy, at once if too many requests of the same share wait already."""
-        most = {share.key: max(1, self._slots // share.divisor) for share in trace.current().shares}
-        with self._changed:
-            if not self._wait(most):
-                whose = " for one caller" if self._free else ""
-                raise Busy(f"too many {self._what} at once{whose}; try again later", RETRY_AFTER)
-            self._free -= 1
-            self._held.update(most.keys())
-        return Slot(lambda: self._give_back(most))
+        waiter = _Waiter({share.key: max(1, self._slots // share.divisor) for share in trace.current().shares})
+        with self._lock:
+            if self._is_free(waiter):  # then nobody who waits could have it: a slot is handed on when it is released
+                self._take(waiter)
+            elif any(self._waiting[key] >= self._most_waiting for key in waiter.most):
+                raise self._busy()
+            else:
+                self._queue.append(waiter)
+                self._waiting.update(waiter.most.keys())
+        if not waiter.granted.wait(self._patience):
+            self._give_up(waiter)
+        return Slot(lambda: self._give_back(waiter))
 
-    def _wait(self, most: Mapping[str, int]) -> bool:
-        """Whether there is a slot for these shares, now or soon."""
-        if self._is_free(most):
-            return True
-        if any(self._waiting[key] >= MOST_WAITING for key in most):
-            return False
-        self._waiting.update(most.keys())
-        try:
-            return self._changed.wait_for(lambda: self._is_free(most), self._patience)
-        finally:
-            self._waiting -= Counter(most.keys())
+    def _give_up(self, waiter: _Waiter) -> None:
+        """Raises Busy, unless a slot was granted at the last moment."""
+        with self._lock:
+            if not waiter.granted.is_set():
+                self._queue.remove(waiter)
+                self._waiting -= Counter(waiter.most.keys())
+                raise self._busy()
 
-    def _is_free(self, most: Mapping[str, int]) -> bool:
-        return self._free > 0 and all(self._held[key] < limit for key, limit in most.items())
+    def _busy(self) -> Busy:
+        whose = " for one caller" if self._free else ""
+        return Busy(f"too many {self._what} at once{whose}; try again later", RETRY_AFTER)
 
-    def _give_back(self, most: Mapping[str, int]) -> None:
-        with self._changed:
+    def _is_free(self, waiter: _Waiter) -> bool:
+        return self._free > 0 and all(self._held[key] < limit for key, limit in waiter.most.items())
+
+    def _take(self, waiter: _Waiter) -> None:
+        self._free -= 1
+        self._held.update(waiter.most.keys())
+        waiter.granted.set()
+
+    def _give_back(self, waiter: _Waiter) -> None:
+        with self._lock:
             self._free += 1
-            self._held -= Counter(most.keys())  # which drops what nobody holds any more
-            self._changed.notify_all()
+            self._held -= Counter(waiter.most.keys())  # which drops what nobody holds any more
+            if (following := next(filter(self._is_free, self._queue), None)) is not None:
+                self._queue.remove(following)
+                self._waiting -= Counter(following.most.keys())
+                self._take(following)
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """A request's claim to a slot: the most that each of its shares may hold, and whether it has been granted."""
+
+    most: Mapping[str, int]
+    granted: threading.Event = field(default_factory=threading.Event)

@@ -20,7 +20,7 @@ from addon.errors import ClientDisconnected
 from addon.forgejo.artifacts import ArtifactPages
 from addon.forgejo.job_logs import JobLogs
 from addon.forgejo.web_ui import WebUi
-from addon.limits import SharedLimiter
+from addon.limits import Limiter
 from addon.model import Artifact, Job, JobDetail, Run, Status
 
 SIDE_BY_SIDE = 4
@@ -72,7 +72,7 @@ class Summarize:
         self._web_ui = web_ui
         self._explain = Explain(logs)
         self._artifacts = artifacts
-        self._limiter = SharedLimiter("summaries", AT_ONCE)
+        self._limiter = Limiter("summaries", AT_ONCE)
 
     def summarize(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> Summary:
         """The summary of a run, with the last `query.lines` lines of each failed step.

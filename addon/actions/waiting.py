@@ -22,7 +22,7 @@ from addon.errors import ClientDisconnected, NotFound, RunNotFound
 from addon.forgejo.access import Access, Grant
 from addon.forgejo.runs_api import RunsApi
 from addon.forgejo.web_ui import WebUi
-from addon.limits import SharedLimiter
+from addon.limits import Limiter
 from addon.model import Job, Repo, Run, RunDetails, Status
 
 # Seconds between two checks whether the client is still connected.
@@ -100,7 +100,7 @@ class Waiting:
         self._finder, self._selector = finder, selector
         self._access, self._runs_api, self._web_ui = access, runs_api, web_ui
         self._limits = limits
-        self._limiter = SharedLimiter("waiting requests", limits.slots, patience=0)
+        self._limiter = Limiter("waiting requests", limits.slots, patience=0)
         self._runs = Pollers[_Observation]("run poller")
         self._appearing = Pollers[_Newest]("latest run poller")
 

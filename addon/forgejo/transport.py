@@ -21,12 +21,14 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from addon import trace
 from addon.errors import UpstreamTimeout, UpstreamUnexpected
 from addon.forgejo.parsers.json_stream import without_text
-from addon.limits import Limiter, SharedLimiter, Slot
+from addon.limits import Limiter, Slot
 
 # A parameter that is given more than once has a sequence of values.
 QueryValues = Mapping[str, str | Sequence[str]]
 BODY_LIMIT = 8 * 1024 * 1024
 CHUNK = 64 * 1024
+# How many requests of one caller, or of all anonymous callers, may wait for an exchange.
+MOST_EXCHANGES_WAITING = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,8 @@ class Transport:
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=exchanges + streams)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
-        self._exchanges = Limiter("requests", exchanges)
-        self._streams = SharedLimiter("readers of logs", streams)
+        self._exchanges = Limiter("requests", exchanges, most_waiting=MOST_EXCHANGES_WAITING)
+        self._streams = Limiter("readers of logs", streams)
 
     def request(
         self,

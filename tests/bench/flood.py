@@ -1,5 +1,7 @@
 """A crowd of callers, good and bad, against a stand-in: python -m tests.bench.flood [--callers 200] [--seconds 60].
 
+With --strangers: what members notice of strangers who hold all that they can get.
+
 Prints answers by status, wrong ones, memory over time, and what a refused call costs Forgejo. It ends with status 1
 if an answer was wrong, the proxy crashed, or a refused call cost more than one question.
 """
@@ -20,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tests.bench.processes import family, megabytes
+from tests.bench.strangers import soak
 from tests.double import Double
 from tests.support.proxy import start_proxy
 from tests.support.sample import Sample, sample
@@ -152,11 +155,14 @@ def main() -> int:
     parser.add_argument("--callers", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--version", default="v15")
+    parser.add_argument("--strangers", action="store_true")
     given = parser.parse_args()
     with Double(version=given.version) as double:
         demo, admin = sample(double.world, "flood"), double.world.admin
         with start_proxy(double.url, (admin.name, admin.password)) as proxy:
             address, chosen = proxy.url.removeprefix("http://"), calls(double, demo)
+            if given.strangers:
+                return 0 if soak(double, demo, address, given.seconds) else 1
             pids = family(proxy.process.pid)
             for call in chosen:
                 client_once(address, call)

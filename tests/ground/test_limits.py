@@ -17,7 +17,7 @@ import requests
 from addon import trace
 from addon.caller import Caller
 from addon.errors import Busy
-from addon.limits import Limiter, SharedLimiter
+from addon.limits import Limiter
 from tests.conftest import MAIN
 from tests.double import Double, Fault, JobSpec
 from tests.double.model import Run
@@ -28,14 +28,8 @@ LOG_BYTES = 64 << 20
 THREADS = 4
 
 
-@pytest.fixture(autouse=True)
-def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of this process; the application's own is that of its module."""
-    monkeypatch.setattr("addon.limits.PATIENCE", 0.01)
-
-
 def test_a_limiter_refuses_who_waited_in_vain() -> None:
-    limiter = Limiter("things", 2)
+    limiter = Limiter("things", 2, patience=0.01)
     with limiter.acquire(), limiter.acquire() as second:
         with pytest.raises(Busy, match="too many things") as caught:
             limiter.acquire()
@@ -66,7 +60,7 @@ def basic(name: str, password: str) -> Caller:
     return with_token(base64.b64encode(f"{name}:{password}".encode()).decode(), "Basic")
 
 
-def acquired(limiter: SharedLimiter, ask: Callable[[Caller], None], callers: Iterable[Caller]) -> list[bool]:
+def acquired(limiter: Limiter, ask: Callable[[Caller], None], callers: Iterable[Caller]) -> list[bool]:
     """Whether each of these callers gets a slot, which it keeps."""
     found = []
     for caller in callers:
@@ -80,7 +74,7 @@ def acquired(limiter: SharedLimiter, ask: Callable[[Caller], None], callers: Ite
 
 
 def test_one_credential_has_half_of_the_slots(asking: Callable[[Caller], None]) -> None:
-    limiter = SharedLimiter("things", 4, patience=0)
+    limiter = Limiter("things", 4, patience=0)
     same = [with_token("t1"), with_token("t1", "bearer"), Caller({"Authorization": "token  t1 "}, {"token": "random"})]
     assert acquired(limiter, asking, same) == [True, True, False]
     assert acquired(limiter, asking, [basic("somebody", "t1"), basic("t1", "x-oauth-basic")]) == [False, False]
@@ -89,7 +83,7 @@ def test_one_credential_has_half_of_the_slots(asking: Callable[[Caller], None]) 
 
 
 def test_the_anonymous_have_a_quarter_and_each_address_half_of_it(asking: Callable[[Caller], None]) -> None:
-    limiter = SharedLimiter("things", 16, patience=0)
+    limiter = Limiter("things", 16, patience=0)
     network = [from_address(f"2001:db8::{number}") for number in (1, 2, 3)]
     assert acquired(limiter, asking, network) == [True, True, False]
     others = [from_address(f"192.0.2.{number}") for number in (1, 2, 3)]
@@ -106,22 +100,39 @@ def test_the_anonymous_have_a_quarter_and_each_address_half_of_it(asking: Callab
 
 
 def test_the_applications_own_threads_take_any_slot() -> None:
-    limiter = SharedLimiter("things", 2, patience=0)
+    limiter = Limiter("things", 2, patience=0)
     with limiter.acquire(), limiter.acquire(), pytest.raises(Busy):
         limiter.acquire()
 
 
-def test_a_released_slot_goes_to_who_waits(asking: Callable[[Caller], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    limiter = SharedLimiter("things", 2, patience=10)
+def test_a_released_slot_goes_to_who_waits(asking: Callable[[Caller], None]) -> None:
+    limiter = Limiter("things", 2, patience=10)
     asking(with_token("t1"))
     slot, shares = limiter.acquire(), trace.current().shares
     with ThreadPoolExecutor(1, initializer=lambda: setattr(trace.begin(), "shares", shares)) as pool:
         waiting = pool.submit(limiter.acquire)
         slot.release()
         waiting.result().release()
-    monkeypatch.setattr("addon.limits.MOST_WAITING", 0)
-    with limiter.acquire(), pytest.raises(Busy, match="for one caller"):
-        limiter.acquire()  # at once: too many wait already
+    impatient = Limiter("things", 2, patience=1000, most_waiting=0)
+    with impatient.acquire(), pytest.raises(Busy, match="for one caller"):
+        impatient.acquire()  # at once: too many wait already
+
+
+def test_who_asks_for_little_overtakes_who_asks_for_much(asking: Callable[[Caller], None]) -> None:
+    limiter, order = Limiter("things", 4, patience=10), []
+
+    def take(caller: Caller) -> None:
+        trace.begin().shares = caller.shares
+        with limiter.acquire():
+            order.append(caller)
+
+    greedy, modest = with_token("t1"), with_token("t2")
+    asking(greedy)
+    with ThreadPoolExecutor(8) as pool, limiter.acquire(), limiter.acquire():
+        for _ in range(6):
+            pool.submit(take, greedy)
+        pool.submit(take, modest).result()
+    assert order[0] is modest and len(order) == 7
 
 
 @contextmanager

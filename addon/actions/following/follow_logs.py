@@ -25,7 +25,7 @@ from addon.errors import BadRequest, Gone, NotFound
 from addon.forgejo.access import Access
 from addon.forgejo.job_logs import JobLogs, not_started
 from addon.forgejo.web_ui import WebUi
-from addon.limits import SharedLimiter
+from addon.limits import Limiter
 from addon.model import Job, Run
 
 # The shortest and longest pause between two polls, in seconds: a line arrives within a second.
@@ -70,7 +70,7 @@ class FollowLogs:
         self._feeds = Feeds(web_ui, self._reader, StepFeeds(logs, self._reader))
         self._jobs = Pollers[Feed]("job log poller", *LOG_PAUSES)
         self._runs = Pollers[Run]("followed run poller", *RUN_PAUSES)
-        self._limiter = SharedLimiter("followers", limits.followers)
+        self._limiter = Limiter("followers", limits.followers)
         self._recheck = limits.recheck
 
     def follow(
@@ -84,14 +84,14 @@ class FollowLogs:
                 f"failed_steps goes with follow only for job={FAILED} or job={UNSUCCESSFUL}: "
                 "which step fails isn't known before"
             )
-        run = self._run(query, caller, cursors, several)
-        if several:
-            check_count(run, several_jobs(run, str(query.job)))
-        guard = Guard(
-            lambda: self._access.read(caller, run.repo), is_disconnected, lambda: self.stopping, self._recheck
-        )
         with ExitStack() as stack:
-            stack.enter_context(self._limiter.acquire())
+            stack.enter_context(self._limiter.acquire())  # first: who gets no slot costs Forgejo nothing
+            run = self._run(query, caller, cursors, several)
+            if several:
+                check_count(run, several_jobs(run, str(query.job)))
+            guard = Guard(
+                lambda: self._access.read(caller, run.repo), is_disconnected, lambda: self.stopping, self._recheck
+            )
             following = Following(run, several, cursors, lambda: None)
             following.events = (self._several if several else self._one)(following, query, options, guard, stack)
             following.close = stack.pop_all().close

@@ -17,7 +17,7 @@ from functools import lru_cache
 from addon.actions.logs.reader import LogReader
 from addon.errors import NotFound
 from addon.forgejo.job_logs import JobLogs
-from addon.limits import SharedLimiter
+from addon.limits import Limiter
 from addon.model import LineRange, Run
 
 # The largest log that is searched, in bytes. Forgejo keeps a step's lines in memory while it sends them.
@@ -79,7 +79,7 @@ class StepRanges:
 
     def __init__(self, logs: JobLogs, reader: LogReader) -> None:
         self._logs, self._reader = logs, reader
-        self._limiter = SharedLimiter("readers of steps", AT_ONCE)
+        self._limiter = Limiter("readers of steps", AT_ONCE)
 
     def find(self, run: Run, steps: Sequence[int]) -> tuple[LogIndex, list[LineRange | None]]:
         """The log, and the lines of the steps (places from 0) in it. None is a step whose lines are not in the log.
