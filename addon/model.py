@@ -238,28 +238,3 @@ class Run:
     def done(self) -> bool:
         """Whether the run and all its jobs are final. A run may have the status `failure` while jobs still run."""
         return self.finished and self.status.done and all(job.status.done for job in self.jobs)
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A run as the list shows it. None is what the row does not show."""
-
-    repo: Repo
-    number: int
-    sub_path: str
-    title: str
-    status: Status
-    workflow_id: str | None
-    head_branch: str | None
-    head_sha: str | None
-    actor: str | None
-    updated_at: datetime | None
-    duration_seconds: float | None
-
-    @property
-    def settled(self) -> bool:
-        """Whether the icon alone tells the state.
-
-        A failed or cancelled run may have jobs that still run (v11 and later); before v11 the two have one icon.
-        """
-        return self.status not in (Status.FAILURE, Status.CANCELLED)

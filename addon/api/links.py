@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from addon.model import Run, RunRow
+from addon.model import Run
+from addon.run_row import RunRow
 
 
 @dataclass(frozen=True, slots=True)

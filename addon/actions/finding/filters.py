@@ -9,7 +9,8 @@ from addon.actions.query import COMPLETED, Parameters
 from addon.forgejo.parsers.api_objects import ListedRun
 from addon.forgejo.parsers.run_list import ListQuery
 from addon.forgejo.runs_api import hook_events
-from addon.model import Run, RunRow, Status
+from addon.model import Run, Status
+from addon.run_row import RunRow
 
 WHOLE_SHAS = (40, 64)
 DONE = tuple(status for status in Status if status.done)

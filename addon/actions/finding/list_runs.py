@@ -17,7 +17,8 @@ from addon.forgejo.access import Grant
 from addon.forgejo.parsers.run_list import ListQuery
 from addon.forgejo.runs_api import MOST_PER_PAGE, RunsApi
 from addon.forgejo.web_ui import WebUi
-from addon.model import Run, RunDetails, RunRow
+from addon.model import Run, RunDetails
+from addon.run_row import RunRow
 
 SIDE_BY_SIDE = 4
 

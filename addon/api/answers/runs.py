@@ -14,7 +14,8 @@ from addon.api.links import Links
 from addon.api.paging import with_pages
 from addon.api.responses import Json, as_json, is_disconnected, links, timestamp
 from addon.caller import Caller
-from addon.model import Run, RunRow
+from addon.model import Run
+from addon.run_row import RunRow
 
 # Fields of a run in Forgejo's API that its list page does not show.
 UNKNOWN_FIELDS = (

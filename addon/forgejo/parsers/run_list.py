@@ -14,7 +14,8 @@ from parsel import Selector, SelectorList
 
 from addon.errors import UpstreamUnexpected
 from addon.forgejo.parsers.values import attribute, duration, last_segment, run_link, shown_time
-from addon.model import RunRow, Status
+from addon.model import Status
+from addon.run_row import RunRow
 
 # The numbers that the page's own filter `status` takes.
 STATUS_NUMBERS: Mapping[Status, int] = {
