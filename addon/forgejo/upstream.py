@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping
 
 from addon.errors import ApiError
 from addon.forgejo import versions
+from addon.forgejo.parsers.values import shown_version
 from addon.forgejo.transport import Transport
 
 # Seconds between two checks.
 CHECK_EVERY = 60.0
 # A path of the API on every version.
 VERSION_PATH = "/api/v1/version"
+# A page that every client may see.
+SIGN_IN_PAGE = "/user/login"
 ORIGIN, METHOD, HEADERS = "Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"
 # The headers that allow a page of another origin to read a response.
 READING = ("access-control-allow-origin", "access-control-allow-credentials")
@@ -57,16 +60,19 @@ class Upstream:
         return versions.has_route(versions.run_route(action), self.major)
 
     def check(self) -> None:
-        """Asks for the version. It stays unknown if Forgejo hides it from anonymous clients (REQUIRE_SIGNIN_VIEW)."""
+        """Asks for the version. With REQUIRE_SIGNIN_VIEW, the API is closed to strangers; the sign-in page is not."""
         before = self.major
         try:
-            self.version = reported_version(self._transport)
+            self.version = reported_version(self._transport) or self._shown_version()
         except ApiError:
             return
         if (lists_runs := versions.has("run_ids", self.major)) is not None:
             self.set_lists_runs(lists_runs)
         if self.major != before:
             self._notify()
+
+    def _shown_version(self) -> str | None:
+        return shown_version(self._transport.request("GET", SIGN_IN_PAGE).text)
 
     def set_lists_runs(self, lists_runs: bool) -> None:
         """Notes what a response of Forgejo has shown."""

@@ -21,7 +21,6 @@ from mitmproxy.net.http import url
 
 from addon import __version__, account_secrets, journal, settings, trace
 from addon.api import routes
-from addon.forgejo import versions
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER
 from addon.proxy import content_view, forwarded, idle_addons, lifetime, mitmweb, redact, request_body, swagger
 from addon.proxy.supervisor import Supervisor
@@ -104,7 +103,7 @@ class ActionsExtension:
         where = ", ".join(f"http://{url.hostport('', *address[:2])}" for address in server.listen_addrs())
         line = f"actions extension {__version__}: listening on {where}, Forgejo is {self._settings.upstream}"
         lifetime.say(line)
-        lifetime.say(f"actions extension: {versions.dialect(self._settings.collisions, self._supervisor.major)}")
+        self._supervisor.say_dialect()
         if web := getattr(ctx.master, "web_url", None):  # mitmweb logs it at a level that mitm.yaml turns off
             self._web_lock.lock()
             lifetime.say(f"mitmweb: {web}")

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from addon import ROOT, account_secrets
 from addon.api import routes
 from addon.api.native import paths
+from addon.forgejo import versions
+from addon.proxy import lifetime
 from addon.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,10 @@ class Supervisor:
         return routes.is_ours(target, collisions, self.lists_runs is True) or paths.is_ours(
             target, collisions, self.routes_major
         )
+
+    def say_dialect(self) -> None:
+        """Prints what {x} is in `runs/{x}/…`."""
+        lifetime.say(f"actions extension: {versions.dialect(self._settings.collisions, self.major)}")
 
     def drain(self) -> None:
         """Tells the application to end followed streams."""
@@ -125,7 +131,10 @@ class Supervisor:
 
     def _learn(self, line: bytes) -> None:
         message = json.loads(line)
-        self.major = message.get("major", self.major)
+        before, self.major = self.major, message.get("major", self.major)
+        started = before is not None or self.address is not None
+        if started and self.major not in (before, None):
+            self.say_dialect()  # again, because an upgrade of Forgejo may change it
         self.routes_major = message.get("routes_major", self.routes_major)
         self.lists_runs = message.get("lists_runs", self.lists_runs)
 

@@ -24,6 +24,7 @@ class Settings:
 
     ENABLE_INTERNAL_SIGNIN: bool = True
     REQUIRE_SIGNIN_VIEW: bool = False
+    pages_tell_version: bool = True  # as those of every known Forgejo do
     gzip: bool = False
     cors: Cors | None = None  # without it, the API knows no OPTIONS
     SERVE_DIRECT: str = ""  # where the storage signs URLs that are served from there, as https://storage.example
@@ -91,7 +92,8 @@ class Context:
         return answers.not_found(self._html(body))
 
     def _html(self, body: str) -> str:
-        return html.page(body, self.sub, self.lang, self.user, self.csrf, self.version.logout_form)
+        version = self.version.reported if self.settings.pages_tell_version else ""
+        return html.page(body, self.sub, self.lang, self.user, self.csrf, self.version.logout_form, version)
 
     def web_principal(self) -> Principal:
         return Principal(self.principal.label, self.user)

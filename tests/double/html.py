@@ -23,10 +23,19 @@ COLOURS = {Status.SUCCESS: "green", Status.FAILURE: "red", Status.RUNNING: "yell
 
 
 def page(
-    body: str, sub: str, lang: str, user: User | None = None, csrf: str | None = None, logout_form: bool = False
+    body: str,
+    sub: str,
+    lang: str,
+    user: User | None = None,
+    csrf: str | None = None,
+    logout_form: bool = False,
+    version: str = "",
 ) -> str:
-    """A whole page; `csrf` where the version has such tokens."""
+    """A whole page; `csrf` where the version has such tokens. Scripts are loaded by the server's `version`."""
     token = f"<script>window.config = {{appSubUrl: '{sub}', csrfToken: '{csrf}'}};</script>" if csrf else ""
+    if version:
+        assets = f"assetVersionEncoded: encodeURIComponent('{version.replace('+', '~')}'), // in the URLs of scripts"
+        token += f"<script>window.config = {{\n{assets}\n}};</script>"
     out = _sign_out(sub, user, logout_form) if user else ""
     return (
         f'<!DOCTYPE html>\n<html lang="{lang}">\n<head><meta charset="utf-8"><title>Stand-in</title>{token}</head>\n'

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +20,8 @@ from mitmproxy import http
 from mitmproxy.test import tflow
 
 import addon.proxy.addon
+from addon.proxy.supervisor import Supervisor
+from addon.settings import Settings
 from tests.double import Double
 from tests.support.proxy import raw, start_proxy
 from tests.support.sample import sample
@@ -156,6 +160,31 @@ def test_native_setting_passes_colliding_paths_through() -> None:
 def test_the_start_says_what_a_run_is(version: str, setting: str, said: str) -> None:
     with Double(version=version) as double, start_proxy(double.url, options={"actions_collisions": setting}) as proxy:
         _wait_until(lambda: f"runs/{{x}}/… {said}" in proxy.log())
+
+
+def test_the_start_says_it_also_where_strangers_may_not_ask_for_the_version() -> None:
+    with Double(version="v16") as double:
+        double.settings.REQUIRE_SIGNIN_VIEW = True
+        with start_proxy(double.url) as proxy:
+            _wait_until(lambda: "(Forgejo 16 itself: ids for " in proxy.log())
+
+
+def test_an_upgrade_of_forgejo_is_said_again(capfd: pytest.CaptureFixture[str]) -> None:
+    lines = [{"port": 1, "major": 15}, {"major": 15}, {"major": 17}]
+    script = f"for line in {[json.dumps(line) for line in lines]}:\n    print(line, flush=True)\ninput()"
+
+    async def upgraded() -> None:
+        supervisor = Supervisor(Settings("http://127.0.0.1:1"), (sys.executable, "-c", script))
+        await supervisor.start()
+        for _ in range(1000):
+            if supervisor.major == 17:
+                break
+            await asyncio.sleep(0.01)
+        await supervisor.stop()
+
+    asyncio.run(upgraded())
+    said = [line for line in capfd.readouterr().err.splitlines() if "runs/{x}/…" in line]
+    assert len(said) == 1 and "(Forgejo 17 itself: ids for " in said[0]
 
 
 @pytest.mark.parametrize("version", ["v16", "v17"])

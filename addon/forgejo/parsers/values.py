@@ -18,6 +18,8 @@ RUN_PATH = re.compile(
 )
 ATTEMPT_PATH = re.compile(r"/jobs/[0-9]+/attempt/([1-9][0-9]*)")
 DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|µs|us|ns)")
+# Every page loads its scripts by the version, in which a `+` is written as `~`.
+ASSET_VERSION = re.compile(r"assetVersionEncoded: encodeURIComponent\('([0-9A-Za-z.~-]{1,100})'\)")
 SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
 
 
@@ -39,6 +41,12 @@ def run_link(path: str) -> RunLink:
     attempt = ATTEMPT_PATH.fullmatch(match["rest"] or "")
     repo = Repo(unquote(match["owner"]), unquote(match["name"]))
     return RunLink(match["sub"] or "", repo, int(match["number"]), int(attempt[1]) if attempt else None)
+
+
+def shown_version(html: str) -> str | None:
+    """The version that any page shows, also the one to sign in, as `15.0.3~gitea-1.22.0`; None if it doesn't."""
+    found = ASSET_VERSION.search(html)
+    return found[1] if found else None
 
 
 def status(word: object) -> Status:

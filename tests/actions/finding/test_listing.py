@@ -168,7 +168,7 @@ def test_the_proxy_hears_what_the_application_learns() -> None:
 def test_a_forgejo_that_tells_strangers_nothing(version: str) -> None:
     """Nobody knows at first whose the list is. Before Forgejo 12, passing it on would be a `404 page not found`."""
     with Double(version=version) as double:
-        double.settings.REQUIRE_SIGNIN_VIEW = True
+        double.settings.REQUIRE_SIGNIN_VIEW, double.settings.pages_tell_version = True, False
         demo, admin = sample(double.world, "closed"), double.world.admin
         with start_proxy(double.url, (admin.name, admin.password)) as proxy:
             headers = {"Authorization": f"token {demo.reader}"}

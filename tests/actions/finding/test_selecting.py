@@ -213,7 +213,7 @@ def test_an_api_in_no_order_is_not_believed(chosen: Chosen, monkeypatch: pytest.
 def test_a_forgejo_that_tells_strangers_no_version() -> None:
     """Then its list is taken to be in no order."""
     with Double(version="v15") as double:
-        double.settings.REQUIRE_SIGNIN_VIEW = True
+        double.settings.REQUIRE_SIGNIN_VIEW, double.settings.pages_tell_version = True, False
         demo, admin = sample(double.world, "closed"), double.world.admin
         for _ in range(MANY):
             double.world.run(demo.repo, branch="busy", workflow_id="busy.yml")
