@@ -57,7 +57,8 @@ def test_the_list(target: Target, demo: Sample) -> None:
         run = target.request("GET", f"{demo.base}/by-number/{told['run_number']}", demo.reader).json()
         unknown = {"updated_at", "duration_seconds", "rerunnable", "cancellable"}
         assert {key: told[key] for key in RUN_FIELDS - unknown} == {key: run[key] for key in RUN_FIELDS - unknown}
-        assert told["updated_at"].endswith("Z") and told["duration_seconds"] is not None
+        assert told["updated_at"].endswith("Z")
+        assert told["duration_seconds"] is not None or told["status"] == "failure"  # then other jobs may end later
 
 
 @old
