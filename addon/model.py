@@ -29,13 +29,9 @@ class Status(StrEnum):
         return self in (Status.SUCCESS, Status.FAILURE, Status.CANCELLED, Status.SKIPPED)
 
 
-# An account's or a repository's name, as Forgejo allows it.
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-
-
 def is_name(text: str) -> bool:
-    """Whether an account or a repository can have this name. The dots of a path can't be one."""
-    return NAME.fullmatch(text) is not None and text not in (".", "..")
+    """Whether Forgejo allows this name for an account or a repository. A path's dots can't be one."""
+    return re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", text) is not None and text not in (".", "..")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +57,8 @@ class Step:
     name: str
     status: Status
     duration_seconds: float | None
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from addon.actions.waiting import IsDisconnected, Waiting
 from addon.caller import Caller
 from addon.errors import BadRequest, Gone, NotFound, UpstreamUnexpected
 from addon.forgejo.job_logs import JobLogs
+from addon.forgejo.native_api import JobFacts
 from addon.forgejo.web_ui import WebUi
 from addon.model import Job, JobDetail, Run
 
@@ -48,8 +49,8 @@ class JobList:
 class ReadJobs:
     """Reads jobs."""
 
-    def __init__(self, finder: RunFinder, waiting: Waiting, web_ui: WebUi, logs: JobLogs) -> None:
-        self._finder, self._waiting, self._web_ui = finder, waiting, web_ui
+    def __init__(self, finder: RunFinder, waiting: Waiting, web_ui: WebUi, logs: JobLogs, facts: JobFacts) -> None:
+        self._finder, self._waiting, self._web_ui, self._facts = finder, waiting, web_ui, facts
         self._ranges = StepRanges(logs, LogReader(logs))
 
     def list(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> JobList:
@@ -60,18 +61,22 @@ class ReadJobs:
             return JobList(run, {only.index: run.detail}, only.index, query.of_page((only,)))
         if query.attempt is not None:
             raise BadRequest("attempt needs job: each job has attempts of its own")
-        run = self._waiting.run(query, caller, is_disconnected)
+        run, grant = self._waiting.run_and_grant(query, caller, is_disconnected)
+        with trace.timed("access"):
+            run = self._facts.of_run(grant, run)
         with trace.timed("forgejo"):
             page = query.of_page(run.jobs)
             return JobList(run, self._details(run, page) if query.steps else {}, page=page)
 
     def one(self, query: Query, caller: Caller, is_disconnected: IsDisconnected, with_ranges: bool = True) -> Run:
         """The run with one job in detail; `with_ranges` also the place of its steps' lines in the log."""
-        run = self._waiting.run(query, caller, is_disconnected)
+        run, grant = self._waiting.run_and_grant(query, caller, is_disconnected)
         with trace.timed("forgejo"):
             job = query.job if isinstance(query.job, str) else run.detail.index  # a job's index may have changed
             run = self._finder.with_job(run, job, query.attempt or NEWEST, caller)
-            return replace(run, detail=self._with_ranges(run)) if with_ranges else run
+            run = replace(run, detail=self._with_ranges(run)) if with_ranges else run
+        with trace.timed("access"):
+            return self._facts.of_job(grant, self._facts.of_run(grant, run))
 
     def attempts(self, query: Query, caller: Caller) -> JobList:
         """The jobs with their attempts. Raises NotFound for a version that does not number them (before v13)."""

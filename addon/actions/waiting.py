@@ -108,6 +108,10 @@ class Waiting:
         """The run of a request, after the wait that it asks for."""
         return self._read(query, caller, is_disconnected, with_details=False)[0]
 
+    def run_and_grant(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> tuple[Run, Grant]:
+        """The same, with the permission to read."""
+        return self._read(query, caller, is_disconnected, with_details=False)
+
     def run_with_details(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> Run:
         """The same, with the details that only the REST API has."""
         run, grant = self._read(query, caller, is_disconnected, with_details=True)

@@ -41,7 +41,7 @@ from addon.forgejo.admin import credentials
 from addon.forgejo.admin.session import AdminSession
 from addon.forgejo.artifacts import ArtifactPages
 from addon.forgejo.job_logs import JobLogs
-from addon.forgejo.native_api import CallersRuns, NativeApi
+from addon.forgejo.native_api import CallersRuns, JobFacts, NativeApi
 from addon.forgejo.rest import RestApi
 from addon.forgejo.runs_api import RunsApi
 from addon.forgejo.transport import Transport
@@ -113,7 +113,8 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     waiting = Waiting(finder, selector, access, runs_api, web_ui, wait_limits)
     follow_limits = FollowLimits(settings.followers, settings.recheck)
     following = FollowLogs(finder, access, web_ui, job_logs, follow_limits)
-    read_jobs = ReadJobs(finder, waiting, web_ui, job_logs)
+    native_api = NativeApi(rest)
+    read_jobs = ReadJobs(finder, waiting, web_ui, job_logs, JobFacts(native_api, upstream.has_route))
     read_artifacts = ReadArtifacts(finder, artifact_pages)
     list_runs = ListRuns(finder, runs_api, web_ui)
     handlers: Mapping[str, Handler] = {
@@ -136,7 +137,6 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
         settings,
         lambda caller: reported_version(callers, caller.headers, caller.parameters),
     )
-    native_api = NativeApi(rest)
     search = JobSearch(web_ui, native_api, lambda: upstream.lists_jobs)
     by_id = ByIdFinder(access, native_api, search, web_ui)
     native = NativeHandlers(

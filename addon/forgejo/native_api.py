@@ -7,8 +7,9 @@ Forgejo checks the caller's rights once more, and its records name the caller.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from addon import trace
@@ -79,6 +80,13 @@ class NativeApi:
         except (KeyError, TypeError, ValueError) as error:
             raise changed("API list of jobs", error) from None
 
+    def job(self, grant: Grant, job_id: int) -> Mapping[str, Any]:
+        """Forgejo's own object of a job, with its steps (v17 and later). Empty if there is no such job."""
+        try:
+            return json_object(self._ask(grant, f"/actions/jobs/{job_id:d}"))
+        except NotFound:
+            return {}
+
     def _ask(self, grant: Grant, tail: str, query: QueryValues | None = None) -> Response:
         if self._rest.lacks(RUNS):
             raise NoRunIds
@@ -86,6 +94,47 @@ class NativeApi:
             return self._rest.ask_repo(grant.caller, grant.repo, tail, query=query).response
         except RouteMissing:
             raise NoRunIds from None
+
+
+class JobFacts:
+    """What only Forgejo's API tells about jobs, to the caller himself: their needs (v16), their steps' times (v17)."""
+
+    def __init__(self, native: NativeApi, has_route: Callable[[str], bool | None]) -> None:
+        """`has_route` tells whether this Forgejo has a route of NATIVE_ROUTES."""
+        self._native, self._has_route = native, has_route
+
+    def of_run(self, grant: Grant, run: Run) -> Run:
+        """The run, each of its jobs with attempt, needs and labels."""
+        if run.id is None or not self._has_route("runs/{id}/jobs"):
+            return run
+        try:
+            told = self._native.jobs(grant, run.id)
+        except NoRunIds:
+            return run
+        return replace(run, jobs=tuple(_with_needs(job, told.get(job.id)) for job in run.jobs))
+
+    def of_job(self, grant: Grant, run: Run) -> Run:
+        """The run, the job in detail with its steps' times if it shows the newest attempt."""
+        detail = run.detail
+        if not detail.started or not self._has_route("jobs/{id}"):
+            return run
+        try:
+            told = self._native.job(grant, run.jobs[detail.index].id)
+        except NoRunIds:
+            return run
+        times = api_objects.step_times(told)
+        if told.get("attempt") != detail.attempt or len(times) != len(detail.steps):
+            return run
+        pairs = zip(detail.steps, times, strict=True)
+        steps = tuple(replace(step, started_at=started, stopped_at=stopped) for step, (started, stopped) in pairs)
+        return replace(run, detail=replace(detail, steps=steps))
+
+
+def _with_needs(job: Job, told: Mapping[str, Any] | None) -> Job:
+    if told is None:
+        return job
+    found = api_objects.job(job.index, told)
+    return replace(job, attempt=found.attempt, needs=found.needs, runs_on=found.runs_on)
 
 
 class CallersRuns:
@@ -138,10 +187,8 @@ class CallersRuns:
     def in_order(self, run: Run, jobs: Sequence[Job]) -> list[Job]:
         """The jobs in the order of their starts (v17)."""
         with trace.pool(SIDE_BY_SIDE) as pool:
-            started = pool.map(lambda job: api_objects.started(self._get(f"/actions/jobs/{job.id}")), jobs)
-            starts = {
-                job.id: start.timestamp() if start else math.inf for job, start in zip(jobs, started, strict=True)
-            }
+            found = pool.map(lambda job: api_objects.step_times(self._get(f"/actions/jobs/{job.id}")), jobs)
+            starts = {job.id: _seconds(times[0][0] if times else None) for job, times in zip(jobs, found, strict=True)}
         return sorted(jobs, key=lambda job: (starts[job.id], job.index))
 
     def _get(self, tail: str, query: QueryValues | None = None) -> Any:
@@ -151,6 +198,11 @@ class CallersRuns:
         answer = self._rest.ask_repo(self._grant.caller, self._grant.repo, tail, {}, accept=(204, 400)).response
         if answer.status == 400:
             raise Conflict(f"Forgejo refuses: {json_object(answer).get('message')}")
+
+
+def _seconds(moment: datetime | None) -> float:
+    """For an order of times, in which an unknown one is the last."""
+    return math.inf if moment is None else moment.timestamp()
 
 
 class NoRunIds(Exception):

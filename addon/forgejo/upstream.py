@@ -55,9 +55,13 @@ class Upstream:
         """Whether the API is known to list a run's jobs."""
         return versions.has_route("runs/{id}/jobs", versions.routes_major(self.version)) is True
 
+    def has_route(self, route: str) -> bool | None:
+        """Whether this Forgejo has a route of NATIVE_ROUTES; None if the version is unknown."""
+        return versions.has_route(route, self.major)
+
     def has_run_route(self, action: str) -> bool | None:
         """Whether this Forgejo has a route of its own for an action on a run; None if the version is unknown."""
-        return versions.has_route(versions.run_route(action), self.major)
+        return self.has_route(versions.run_route(action))
 
     def check(self) -> None:
         """Asks for the version. With REQUIRE_SIGNIN_VIEW, the API is closed to strangers; the sign-in page is not."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Target
-from tests.double import JobSpec
+from tests.double import JobSpec, schema
 from tests.double.server import Recorded
 from tests.support.sample import Sample
 
@@ -81,3 +81,26 @@ def test_a_downgrade_is_noticed(target: Target, demo: Sample) -> None:
         assert answer.status_code == 201 and changes(target, "/rerun")[-1] == "session:root-admin"
     finally:
         target.double.version = "v17"
+
+
+@LATER
+def test_what_only_forgejos_api_tells_of_jobs(target: Target, demo: Sample) -> None:
+    target.double.forget_requests()
+    listed = target.request("GET", f"{demo.base}/by-number/1/jobs", demo.reader).json()["jobs"]
+    told = [(job["attempt"], job["needs"], job["runs_on"]) for job in listed[:2]]
+    known = [(1, [], ["docker"]), (1, ["build"], ["docker"])]
+    assert told == (known if target.number >= 16 else [(None, None, None)] * 2)
+    asked = [each for each in list(target.double.requests) if "/api/v1/" in each.path and "/jobs" in each.path]
+    assert {each.principal.partition(":")[0] for each in asked} == ({"token"} if target.number >= 16 else set())
+    (build, *_) = demo.runs["green"].jobs
+    one = target.request("GET", f"{demo.base}/by-number/1/jobs/0", demo.reader).json()
+    step = one["steps"][1]
+    times = (step["started_at"], one["completed_at"])
+    moments = tuple(schema.moment(each) for each in (build.task.steps[0].started, build.task.stopped))
+    assert times == (moments if target.number >= 17 else (None, None))
+    target.request("POST", f"{demo.base}/by-number/1/rerun?job=0", demo.writer)
+    target.world.play(build)
+    earlier = target.request("GET", f"{demo.base}/by-number/1/jobs/0?attempt=1", demo.reader).json()
+    assert (earlier["completed_at"], earlier["steps"][1]["started_at"]) == (None, None), (
+        "times are the newest attempt's"
+    )

@@ -51,7 +51,7 @@ def step_json(step: Step) -> Json:
         "name": step.name,
         "status": step.status,
         "conclusion": step.status if step.status.done else None,
-        "started_at": None,
+        "started_at": timestamp(step.started_at),
         "duration_seconds": step.duration_seconds,
     }
 
@@ -97,14 +97,14 @@ def _job(run: Run, job: Job, detail: JobDetail | None, links: Links) -> Json:
         "name": job.name,
         "status": status,
         "conclusion": status if status.done else None,
-        "attempt": detail.attempt if detail else None,
+        "attempt": detail.attempt if detail else job.attempt,
         # Not how many are listed: Forgejo lists none that it ended without a runner.
         "attempts": attempts[-1].number if attempts else None,
         "started_at": timestamp(shown.started_at) if shown else None,
-        "completed_at": None,
+        "completed_at": timestamp(detail.steps[-1].stopped_at) if detail and detail.steps and status.done else None,
         "duration_seconds": job.duration_seconds if newest else None,
-        "needs": None,
-        "runs_on": None,
+        "needs": None if job.needs is None else list(job.needs),
+        "runs_on": None if job.runs_on is None else list(job.runs_on),
         "steps": _steps(detail) if detail else None,
         "html_url": links.html(run, _page(job, detail)),
         "logs_url": logs_url(run, job, detail, links),

@@ -60,7 +60,7 @@ def run_details(run: Mapping[str, Any]) -> RunDetails:
 def run(repo: Repo, answer: Mapping[str, Any], jobs: Any) -> Run:
     """A run by its own object and the list of its jobs (v16 and later). It has no job in detail."""
     try:
-        found = tuple(_job(index, each) for index, each in enumerate(jobs))
+        found = tuple(job(index, each) for index, each in enumerate(jobs))
         link = run_link(urlsplit(answer["html_url"]).path)
         state = status(answer["status"])
         return Run(
@@ -86,7 +86,8 @@ def run(repo: Repo, answer: Mapping[str, Any], jobs: Any) -> Run:
         raise changed("API object of a run", error) from None
 
 
-def _job(index: int, job: Mapping[str, Any]) -> Job:
+def job(index: int, job: Mapping[str, Any]) -> Job:
+    """A job of the API's list (v16 and later)."""
     state = status(job["status"])
     return Job(
         index=index,
@@ -110,10 +111,12 @@ def artifact(answer: Mapping[str, Any]) -> Artifact:
         raise changed("API object of an artifact", error) from None
 
 
-def started(job: Mapping[str, Any]) -> datetime | None:
-    """When a runner took a job, by the job's own object (v17 and later); None if none did."""
-    steps = job.get("steps") or ()
-    return time(steps[0].get("started")) if steps else None
+def step_times(job: Mapping[str, Any]) -> list[tuple[datetime | None, datetime | None]]:
+    """Start and end of each step of a job, by the job's own object (v17 and later); none before a runner took it."""
+    try:
+        return [(time(step.get("started")), time(step.get("stopped"))) for step in job.get("steps") or ()]
+    except (TypeError, AttributeError) as error:
+        raise changed("API object of a job", error) from None
 
 
 def listed_run(run: Mapping[str, Any]) -> ListedRun:
