@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from addon import trace
-from addon.actions.changes import NO_RIGHT, RunChanges, changed_run
+from addon.actions.changes import NO_RIGHT, RunChanges, Turns, changed_run
 from addon.actions.finding.find_job import job_index, listed, no_such_jobs, several_jobs
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.query import ALL, FAILED, SEVERAL, UNSUCCESSFUL, Query
 from addon.caller import Caller
-from addon.errors import ApiError, Conflict
+from addon.errors import ApiError, Conflict, UpstreamUnexpected
 from addon.forgejo.artifacts import artifact_names
 from addon.model import Artifact, Job, Run, Status
 
@@ -53,18 +53,22 @@ class RerunRun:
 
     def __init__(self, finder: RunFinder) -> None:
         self._finder = finder
+        self._turns = Turns()
 
     def rerun(self, query: Query, caller: Caller) -> Rerun:
         """Reruns what the query names.
 
-        Raises Conflict if it is not possible now, if artifacts that are to be kept would be deleted, or if Forgejo
-        accepts the rerun and does nothing.
+        Raises Conflict if it is not possible now, if artifacts that are to be kept would be deleted, if Forgejo accepts
+        the rerun and does nothing, or if another rerun comes first.
         """
+        since = self._turns.count
         run, changes = self._finder.to_change(query, caller, "rerun")
         job = query.job
         if job is not None and job not in SEVERAL:
             job = job_index(run, job)
-        with trace.timed("forgejo"):
+        with trace.timed("forgejo"), self._turns.turn(run, since) as is_newer:
+            if is_newer:
+                run = changes.again(run, run.jobs[run.detail.index])
             return self._rerun(
                 run, changes, None if job == ALL else job, query.keep_artifacts is not None, query.dry_run
             )
@@ -85,7 +89,7 @@ class RerunRun:
                 raise Conflict(NO_RIGHT)
             return Rerun(job, run, run, asked, whole, dry_run, artifacts_deleted=doomed)
         if whole:
-            attempts, refused = {run.jobs[0].id: changes.rerun(run, None)}, dict[int, str]()
+            attempts, refused = {run.jobs[0].id: self._request(run, changes, None)}, dict[int, str]()
             after = self._after_rerun(run, changes, None)
         else:
             attempts, refused, after = self._one_by_one(run, changes, asked)
@@ -112,7 +116,7 @@ class RerunRun:
             if here is None or not here.status.done:
                 continue
             try:
-                attempts[job.id] = changes.rerun(now, here)
+                attempts[job.id] = self._request(now, changes, here)
                 now = self._after_rerun(now, changes, here)
             except ApiError as error:
                 if now is run:
@@ -124,6 +128,16 @@ class RerunRun:
                     refused |= {job_id: error.message for job_id in left if job_id not in attempts}
                     break
         return attempts, refused, now
+
+    @staticmethod
+    def _request(run: Run, changes: RunChanges, job: Job | None) -> int | None:
+        """Requests the rerun. When Forgejo fails at it, another rerun may have come first, as one in the web UI."""
+        try:
+            return changes.rerun(run, job)
+        except UpstreamUnexpected:
+            if not _has_changed(run, changes.again(run, job or run.jobs[0]), job):
+                raise
+        raise Conflict(f"Forgejo failed to rerun run {run.number}, which has been rerun meanwhile: look at its state")
 
     @staticmethod
     def _after_rerun(before: Run, changes: RunChanges, job: Job | None) -> Run:

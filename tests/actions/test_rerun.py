@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.conftest import Target
 from tests.double import Fault, JobSpec
+from tests.double.rerun import rerun
 from tests.support.sample import Sample
 
 LIKE_A_NEED = [JobSpec("deploy", needs=["build"]), JobSpec("build"), JobSpec("lint")]
@@ -97,6 +99,32 @@ def test_a_yes_without_an_effect_is_a_conflict(target: Target, demo: Sample) -> 
         fail(target, demo, demo.runs["green"], kind="json", value={})
     answer = target.request("POST", f"{demo.base}/1/rerun", demo.writer)
     assert answer.status_code == 409 and "nothing was rerun" in answer.json()["message"]
+
+
+def test_of_several_reruns_at_once_one_wins(target: Target, demo: Sample) -> None:
+    """Before version 15, Forgejo answers 200 to all of them."""
+    fault = Fault(match=rf"^POST .*{demo.repo.full_name}/actions/runs/.*rerun", kind="delay", value=0.3, times=99)
+    target.double.faults.append(fault)
+    with ThreadPoolExecutor(5) as pool:
+        asked = [pool.submit(target.request, "POST", f"{demo.base}/1/rerun", demo.writer) for _ in range(5)]
+        statuses = sorted(each.result().status_code for each in asked)
+    target.double.faults.remove(fault)
+    assert statuses == [201] + [409] * 4
+    assert [len(job.tasks) for job in demo.runs["green"].jobs] == [1] * len(demo.runs["green"].jobs)
+
+
+def test_a_failure_because_another_rerun_came_first(target: Target, demo: Sample) -> None:
+    class Raced:
+        """The status of the answer, which is made after somebody else's rerun."""
+
+        def __str__(self) -> str:
+            rerun(target.world, demo.runs["green"], None)
+            return "500"
+
+    match = rf"^POST .*{demo.repo.full_name}/actions/runs/.*rerun"
+    target.double.faults.append(Fault(match=match, kind="status", value=Raced()))
+    answer = target.request("POST", f"{demo.base}/1/rerun", demo.writer)
+    assert answer.status_code == 409 and "rerun meanwhile" in answer.json()["message"], answer.text
 
 
 def test_reading_is_not_enough(target: Target, demo: Sample) -> None:
