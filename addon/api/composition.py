@@ -40,7 +40,7 @@ from addon.forgejo.access import Access
 from addon.forgejo.admin import credentials
 from addon.forgejo.admin.session import AdminSession
 from addon.forgejo.artifacts import ArtifactPages
-from addon.forgejo.job_logs import JobLogs
+from addon.forgejo.job_logs import CallersLogs, JobLogs
 from addon.forgejo.native_api import CallersRuns, JobFacts, NativeApi
 from addon.forgejo.rest import RestApi
 from addon.forgejo.runs_api import RunsApi
@@ -90,7 +90,9 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     """
     half, metrics = settings.threads // 2, Metrics()
     observe = metrics.count_exchange
-    callers = Transport(settings.upstream, settings.timeout, half, who="caller", observe=observe)
+    callers = Transport(
+        settings.upstream, settings.timeout, half, streams=settings.threads, who="caller", observe=observe
+    )
     admin = Transport(
         settings.upstream, settings.timeout, half, streams=settings.threads, who="session", observe=observe
     )
@@ -117,6 +119,10 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     read_jobs = ReadJobs(finder, waiting, web_ui, job_logs, JobFacts(native_api, upstream.has_route))
     read_artifacts = ReadArtifacts(finder, artifact_pages)
     list_runs = ListRuns(finder, runs_api, web_ui)
+
+    def own_logs(caller: Caller) -> CallersLogs | None:
+        return CallersLogs(rest, caller) if upstream.has_route("jobs/{id}/logs") else None
+
     handlers: Mapping[str, Handler] = {
         "info": partial(runs.info, waiting),
         "runs": partial(runs.runs, list_runs),
@@ -124,7 +130,7 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
         "jobs": partial(jobs.jobs, read_jobs),
         "job": partial(jobs.job, read_jobs),
         "attempts": partial(jobs.attempts, read_jobs),
-        "logs": partial(logs.logs, ReadLogs(finder, access, web_ui, job_logs, settings.recheck), following),
+        "logs": partial(logs.logs, ReadLogs(finder, access, web_ui, job_logs, settings.recheck, own_logs), following),
         "summary": partial(summary.summary, Summarize(waiting, web_ui, job_logs, artifact_pages)),
         "rerun": partial(changes.rerun, RerunRun(finder)),
         "cancel": partial(changes.cancel, CancelRun(finder)),

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from addon.caller import Caller
 from addon.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Unauthorized, UpstreamUnexpected
-from addon.forgejo.transport import QueryValues, Response, Transport
+from addon.forgejo.transport import QueryValues, Response, StreamedResponse, Transport
 from addon.model import Repo, is_name
 
 # What Forgejo's router answers for a path that is no route of this version.
@@ -51,6 +51,13 @@ class RestApi:
         """A GET below /api/v1. The response is returned whatever its status is."""
         headers = {"Accept": "application/json", **caller.headers}
         return self._transport.request("GET", f"/api/v1{path}", headers, caller.parameters)
+
+    def stream(
+        self, caller: Caller, repo: Repo, tail: str, query: QueryValues, headers: Mapping[str, str]
+    ) -> StreamedResponse:
+        """A GET of `tail` below the repository, whose response the caller reads, whatever its status is."""
+        path = f"/api/v1/repos/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}{tail}"
+        return self._transport.stream("GET", path, {**caller.headers, **headers}, query={**caller.parameters, **query})
 
     def lacks(self, tail: str) -> bool:
         """Whether this Forgejo was recently seen to lack the route `tail` below a repository."""

@@ -157,12 +157,17 @@ class Transport:
             return _read(self._open(method, path, headers, query, json_body, form), deadline, omit)
 
     def stream(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None, json_body: object | None = None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        json_body: object | None = None,
+        query: QueryValues | None = None,
     ) -> StreamedResponse:
         """Sends a request whose response the caller reads; `timeout` then limits each pause between two reads."""
         slot = self._streams.acquire()
         try:
-            return StreamedResponse(self._open(method, path, headers, None, json_body, None), slot)
+            return StreamedResponse(self._open(method, path, headers, query, json_body, None), slot)
         except BaseException:
             slot.release()
             raise

@@ -213,6 +213,13 @@ def test_two_attempts(target: Target, demo: Sample) -> None:
     first = job.log_bytes()
     assert target.request("POST", f"{demo.base}/3/rerun", demo.writer).status_code == 201
     hidden = target.request("GET", f"{demo.base}/3/logs", demo.reader)
+    if target.number >= 16:  # Forgejo's own route has it, for the caller
+        assert (hidden.content, hidden.headers["X-Actions-Attempt"]) == (first, "1")
+        tail = target.request("GET", f"{demo.base}/3/logs?tail=1", demo.reader)
+        part = target.request("GET", f"{demo.base}/3/logs", demo.reader, headers={"Range": "bytes=5-9"})
+        assert (tail.content, part.status_code, part.content) == (first.splitlines(True)[-1], 206, first[5:10])
+        assert target.request("HEAD", f"{demo.base}/3/logs", demo.reader).headers["Content-Length"] == str(len(first))
+        hidden = target.request("GET", f"{demo.base}/3/logs?attempt=latest", demo.reader)
     assert hidden.status_code == 404 and "not started" in hidden.json()["message"]
     world.play(job, "failure", [["again"], ["failed this time"]])
     second = job.log_bytes()

@@ -12,13 +12,14 @@ from addon.actions.finding.find_job import STATES, check_count, several_jobs
 from addon.actions.finding.run_finder import RunFinder
 from addon.actions.logs.lines import first_block_read
 from addon.actions.logs.options import LogOptions
+from addon.actions.logs.reader import LogReader
 from addon.actions.logs.wanted_lines import WantedLines
 from addon.actions.query import SEVERAL, Query
 from addon.actions.recheck import Recheck
 from addon.caller import Caller
 from addon.errors import Forbidden, Gone, NotFound, Unauthorized
 from addon.forgejo.access import Access
-from addon.forgejo.job_logs import JobLogs, Log, not_started
+from addon.forgejo.job_logs import CallersLogs, JobLogs, Log, not_started
 from addon.forgejo.parsers.attempts import check_attempt
 from addon.forgejo.web_ui import WebUi
 from addon.model import Job, Run, Status
@@ -48,8 +49,20 @@ class JobLog:
 class ReadLogs:
     """Reads logs."""
 
-    def __init__(self, finder: RunFinder, access: Access, web_ui: WebUi, logs: JobLogs, recheck: float) -> None:
-        """Several logs may take long: after `recheck` seconds, access is checked again before the next one."""
+    def __init__(
+        self,
+        finder: RunFinder,
+        access: Access,
+        web_ui: WebUi,
+        logs: JobLogs,
+        recheck: float,
+        own_logs: Callable[[Caller], CallersLogs | None],
+    ) -> None:
+        """Several logs may take long: after `recheck` seconds, access is checked again before the next one.
+
+        `own_logs` are the logs that a caller can read himself, if this Forgejo has a route for them.
+        """
+        self._own_logs = own_logs
         self._finder, self._access, self._web_ui, self._logs = finder, access, web_ui, logs
         self._lines = WantedLines(logs)
         self._recheck = recheck
@@ -58,13 +71,26 @@ class ReadLogs:
         """One job's log, unchanged. The run shows job and attempt. `headers` may have Range."""
         run = self._finder.job_to_read(query, caller)
         with trace.timed("forgejo"):
-            return run, self._logs.open(_started(run), method, headers)
+            own = self._own(run, caller)
+            return run, own.open(run, method, headers) if own else self._logs.open(_started(run), method, headers)
 
     def part(self, query: Query, caller: Caller) -> tuple[Run, Iterator[bytes]]:
         """Some lines of one job's log. The first block has been read."""
         run = self._finder.job_to_read(query, caller)
         with trace.timed("forgejo"):
-            return run, first_block_read(self._lines.read(_started(run), LogOptions.of(query)))
+            options = LogOptions.of(query)
+            own = None if options.by_step else self._own(run, caller)
+            if own is not None:
+                reader = LogReader(own)
+                start, stop = (0, None) if options.tail is None else reader.last_lines(run, options.tail)
+                return run, first_block_read(options.applied(reader.stream(run, start, stop)))
+            return run, first_block_read(self._lines.read(_started(run), options))
+
+    def _own(self, run: Run, caller: Caller) -> CallersLogs | None:
+        """What reads the log of an attempt that Forgejo's pages hide, because the job waits for a rerun."""
+        shown = run.shown_attempt
+        is_hidden = shown is not None and shown.started_at is not None and not run.detail.started
+        return self._own_logs(caller) if is_hidden else None
 
     def several(self, query: Query, caller: Caller) -> tuple[Run, Iterator[JobLog]]:
         """The logs of all, the failed, or one of the run's jobs. Read each log before the next one."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from addon.actions.logs import lines
 from addon.errors import UpstreamUnexpected
-from addon.forgejo.job_logs import JobLogs
+from addon.forgejo.job_logs import CallersLogs, JobLogs
 from addon.forgejo.log_body import task_in
 from addon.model import Run
 
@@ -31,7 +31,7 @@ class LogPart:
 class LogReader:
     """Reads the log of the job that a run shows in detail."""
 
-    def __init__(self, logs: JobLogs) -> None:
+    def __init__(self, logs: JobLogs | CallersLogs) -> None:
         self._logs = logs
 
     def part(self, run: Run, start: int, stop: int) -> LogPart:
