@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyfj
 import pytest
 
-from tests.api.native.conftest import ById
+from tests.api.native.conftest import ById, few_versions
 from tests.double.model import Job, JobSpec
 from tests.support.sample import Sample
 
@@ -47,6 +47,7 @@ def test_a_job_that_waits_has_no_task_and_no_steps(by_id: ById, native_demo: Sam
     assert (log.status_code, log.json()["message"]) == (404, "job has not been executed yet")
 
 
+@few_versions
 def test_the_times_of_steps_are_told_after_the_log_has_expired(by_id: ById, native_demo: Sample) -> None:
     job = native_demo.runs["green"].jobs[0]
     path = f"{native_demo.repo.full_name}/actions/jobs/{job.id}"
@@ -59,6 +60,7 @@ def test_the_times_of_steps_are_told_after_the_log_has_expired(by_id: ById, nati
     assert (log.status_code, log.json()["message"]) == (404, "logs have expired")
 
 
+@few_versions
 @pytest.mark.parametrize("tail", ["", "/logs", "/logs?step=0&q=x"])
 def test_jobs_that_are_not_there_are_all_alike(by_id: ById, native_demo: Sample, unique: str, tail: str) -> None:
     """Another repository's job, one that nobody has, and what is no id: none tells of the others."""
@@ -74,6 +76,7 @@ def test_jobs_that_are_not_there_are_all_alike(by_id: ById, native_demo: Sample,
         assert by_id.double.requests_by_session() == []
 
 
+@few_versions
 def test_who_may_not_read_is_told_so_before_anything_is_looked_for(by_id: ById, native_demo: Sample) -> None:
     world, job = by_id.world, native_demo.runs["green"].jobs[0]
     revoked = world.token(native_demo.repo.owner, "all")
@@ -90,6 +93,7 @@ def test_who_may_not_read_is_told_so_before_anything_is_looked_for(by_id: ById, 
     assert by_id.double.requests_by_session() == []
 
 
+@few_versions
 def test_a_job_is_found_among_many_runs_and_remembered(by_id: ById, native_demo: Sample) -> None:
     """Few pages are read, and one that has been found needs no search."""
     world = by_id.world

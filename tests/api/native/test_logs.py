@@ -7,7 +7,7 @@ import json
 import pyfj
 import pytest
 
-from tests.api.native.conftest import ById
+from tests.api.native.conftest import ById, few_versions
 from tests.double.rerun import rerun
 from tests.support.sample import Sample
 
@@ -24,6 +24,7 @@ def test_a_client_reads_the_log_of_every_job(by_id: ById, native_demo: Sample) -
         client.repos.actions.jobs.logs(owner, name, native_demo.runs["green"].jobs[0].id)
 
 
+@few_versions
 def test_a_part_of_a_log(by_id: ById, native_demo: Sample) -> None:
     """Of the whole log and of a step."""
     job = native_demo.runs["green"].jobs[0]
@@ -74,6 +75,7 @@ def test_steps_texts_and_json_lines(by_id: ById, native_demo: Sample) -> None:
     assert log("page=7&attempt=&unknown=x") == whole
 
 
+@few_versions
 def test_headers_of_filtered_logs(by_id: ById, native_demo: Sample) -> None:
     job = native_demo.runs["green"].jobs[0]
     base, attempt = f"{native_demo.repo.full_name}/actions/jobs/{job.id}/logs", 0 if by_id.number == 12 else 1
@@ -89,6 +91,7 @@ def test_headers_of_filtered_logs(by_id: ById, native_demo: Sample) -> None:
         assert "Content-Length" not in answer.headers and "Accept-Ranges" not in answer.headers
 
 
+@few_versions
 def test_what_is_not_there(by_id: ById, native_demo: Sample) -> None:
     job = native_demo.runs["green"].jobs[0]
     base = f"{native_demo.repo.full_name}/actions/jobs/{job.id}/logs"
@@ -130,6 +133,7 @@ def test_attempts(by_id: ById, native_demo: Sample) -> None:
         assert by_id.ask("GET", base, native_demo.reader).json()["attempt"] == 2
 
 
+@few_versions
 def test_only_get(by_id: ById, native_demo: Sample) -> None:
     """Of the extension's own answers. Forgejo has no HEAD in its API either."""
     for tail in ("", "/logs") if by_id.number < 16 else ("",) if by_id.number < 17 else ():
