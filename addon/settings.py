@@ -33,7 +33,8 @@ OPTIONS: dict[str, tuple[str, str]] = {
     ),
     "actions_trusted_proxies": (
         "127.0.0.0/8, ::1/128",
-        "Clients whose X-Forwarded-* and X-Real-IP headers are passed on. For others they are replaced.",
+        "Clients whose X-Forwarded-* and X-Real-IP headers are passed on; those of others are replaced. X-WebAuth-* is "
+        "passed on only if this option is set.",
     ),
     "actions_lean": (
         "true",

@@ -45,7 +45,7 @@ class ActionsExtension:
     def __init__(self) -> None:
         self._supervisor: Supervisor | None = None
         self._settings: settings.Settings | None = None
-        self._trusted: tuple[forwarded.Network, ...] = ()
+        self._trust = forwarded.Trust()
         self._frozen: frozenset[str] = frozenset()
         self._in_flight: weakref.WeakSet[http.HTTPFlow] = weakref.WeakSet()
         self._kept = mitmweb.FlowLimit()
@@ -72,7 +72,7 @@ class ActionsExtension:
             return
         self._shown = mitmweb.is_shown()
         self._settings = parsed
-        self._trusted = forwarded.networks(parsed.trusted_proxies)
+        self._trust = forwarded.Trust.of(parsed.trusted_proxies)
 
     def _parsed(self, updated: set[str]) -> settings.Settings:
         """The checked options. Raises ValueError with what to write instead, or if a change needs a restart."""
@@ -132,7 +132,7 @@ class ActionsExtension:
             if routes.is_ours(path):
                 flow.marked = mitmweb.PASSED_MARK
             flow.request.stream = True
-            forwarded.rewrite(flow, self._trusted)
+            forwarded.rewrite(flow, self._trust)
             if self._describes(flow):
                 swagger.ask_whole(flow.request)
         flow.metadata[HANDLED] = "handled"
@@ -195,7 +195,7 @@ class ActionsExtension:
         address = await self._application()
         if self._supervisor is None or address is None:
             return False
-        forwarded.rewrite(flow, self._trusted)
+        forwarded.rewrite(flow, self._trust)
         request = flow.request
         host = request.headers.get_all("Host")
         request.scheme, request.host, request.port = "http", *address

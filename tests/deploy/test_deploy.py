@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from ipaddress import ip_address, ip_network
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -147,7 +148,7 @@ def test_nginx_in_front_of_everything(tmp_path: Path) -> None:
         demo = running.demo
         version = ("-o", "/dev/null", "-w", "%{http_version} %{http_code}")
         assert running.curl(f"{demo.base}/1/logs", "--http2", *version) == "2 200"
-        spoofed = ("-H", "X-Forwarded-For: 6.6.6.6", "-H", "X-Forwarded-Proto: gopher", "-H", "X-Real-IP: 6.6.6.6")
+        spoofed = ("-H", "X-Forwarded-For: 6.6.6.6", "-H", "X-Forwarded-Proto: gopher", "-H", "X-Real-IP: 6.6.6.6", "-H", "X-WebAuth-User: root", "-H", "Forwarded: for=6.6.6.6", "-H", "X-Forwarded-Host: evil.example")  # fmt: skip
         running.double.forget_requests()
         links = json.loads(running.curl(f"{demo.base}/by-number/1", *spoofed))
         assert links["logs_url"].startswith(f"https://forge.example:{running.url.rpartition(':')[2]}/api/v1/repos/")
@@ -155,6 +156,7 @@ def test_nginx_in_front_of_everything(tmp_path: Path) -> None:
         asked = [seen for seen in running.double.requests if seen.path.startswith("/api/")]
         assert len(asked) > 1 and {seen.headers["X-Forwarded-For"] for seen in asked} == {"127.0.0.1"}
         assert {seen.headers["X-Real-IP"] for seen in asked} == {"127.0.0.1"}
+        assert not any({"X-WebAuth-User", "Forwarded", "X-Forwarded-Host"} & set(seen.headers) for seen in asked)
         large = tmp_path / "large"
         large.write_bytes(bytes(3_000_000))
         assert running.curl("/api/v1/version", "--http2", "--data-binary", f"@{large}", *version) == "2 404"
@@ -335,6 +337,27 @@ def test_the_compose_file() -> None:
     assert "actions_trusted_proxies" not in yaml.safe_load((ROOT / "mitm.yaml").read_text()), "it would win over --set"
     for service in compose["services"].values():
         assert set(service["networks"]) <= set(compose["networks"])
+    assert set(forgejo["networks"]) & set(proxy["networks"]) == {"inside"} and compose["networks"]["inside"]["internal"]
+    address = proxy["networks"]["inside"]["ipv4_address"]
+    assert forgejo["environment"]["FORGEJO__security__REVERSE_PROXY_TRUSTED_PROXIES"] == f"{address}/32"
+    (inside,) = compose["networks"]["inside"]["ipam"]["config"]
+    assert ip_address(address) in ip_network(inside["subnet"])
+    assert ip_address(address) not in ip_network(inside["ip_range"]), "Forgejo, which starts first, could get it"
+
+
+@pytest.mark.parametrize("file", ["nginx.conf", "nginx-paths.conf"])
+def test_nginx_removes_what_tells_a_user_or_another_host(file: str) -> None:
+    found = dict(re.findall(r"proxy_set_header (\S+) (\S+);", (DEPLOY / file).read_text()))
+    removed = {"X-Forwarded-Host", "Forwarded", "X-WebAuth-User", "X-WebAuth-Email", "X-WebAuth-FullName"}
+    assert {name for name, value in found.items() if value == '""'} >= removed
+    assert {found[name] for name in ("X-Forwarded-For", "X-Real-IP")} == {"$remote_addr"}
+
+
+def test_caddy_removes_the_same() -> None:
+    text = (DEPLOY / "Caddyfile").read_text()
+    assert set(re.findall(r"request_header -(\S+)", text)) == {"Forwarded", "X-Real-IP", "X-WebAuth-*"}
+    sites = re.findall(r"^\S*forge\.example \{\n(.*)", text, re.MULTILINE)
+    assert sites == ["\timport clean"] * 2
 
 
 def known_by_run_sh(environment: dict[str, str]) -> None:

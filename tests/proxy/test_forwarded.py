@@ -32,9 +32,28 @@ def test_whose_word_counts(trusted: str, peer: str, told: str) -> None:
     flow = tflow.tflow()
     flow.client_conn.peername = (peer, 1234)
     flow.request.headers.fields = CLAIM
-    forwarded.rewrite(flow, forwarded.networks(trusted))
+    forwarded.rewrite(flow, forwarded.Trust.of(trusted))
     assert flow.request.headers.get_all("X-Forwarded-For") == [told]
     assert flow.request.headers.get_all("X-Real-IP") == [told]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "passed"),
+    [
+        ("127.0.0.0/8, ::1/128", "127.0.0.1", False),  # the default trusts every program on this machine
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("10.0.0.0/8, 127.0.0.0/8, ::1/128", "::1", True),
+    ],
+)
+@pytest.mark.parametrize("name", [b"X-WebAuth-User", b"x-webauth-email", b"X_WEBAUTH_USER"])
+def test_who_may_tell_the_user(trusted: str, peer: str, passed: bool, name: bytes) -> None:
+    """Forgejo signs in whoever X-WebAuth-User names, if it is set up for it."""
+    flow = tflow.tflow()
+    flow.client_conn.peername = (peer, 1234)
+    flow.request.headers.fields = (*CLAIM, (name, b"root"))
+    forwarded.rewrite(flow, forwarded.Trust.of(trusted))
+    assert ((name, b"root") in flow.request.headers.fields) == passed
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "10.0.0.0/40", "127.0.0.1,"])
