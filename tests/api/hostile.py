@@ -185,7 +185,7 @@ def meaning(target: str, native: bool = False) -> tuple[str, str, str] | None:
     if kind != "runs":
         return None
     if run in ("latest", "by-number"):
-        return parts[3], parts[4], (rest or [""])[0] if run == "by-number" else run
+        return parts[3], parts[4], (rest or ["latest"])[0] if run == "by-number" else run
     if native and rest[:1] and rest[0] in BY_ID:
         return (parts[3], parts[4], f"run:{run}") if len(rest) == 1 else None
     named = rest[:1] if rest[:1] == ["artifacts"] or (rest[:1] == ["jobs"] and len(rest) == 2) else rest

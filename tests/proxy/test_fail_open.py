@@ -78,7 +78,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         ("addon.forgejo.parsers.run_page:run", JOBS, {500}),
         ("addon.actions.finding.run_finder:RunFinder.job_to_read", LOGS, {500}),
         ("addon.actions.waiting:Waiting._wait", JOBS, {500}),
-        ("addon.actions.logs.reader:LogReader.read", ("GET", "1/logs?tail=1"), {500}),
+        ("addon.actions.logs.wanted_lines:WantedLines.read", ("GET", "1/logs?tail=1"), {500}),
         ("addon.api.text.bundle:header", ("GET", "1/logs?job=all"), {500}),
         ("addon.actions.following.follow_logs:FollowLogs.follow", ("GET", "1/logs?follow=true"), {500}),
         ("addon.actions.summary:Summarize.summarize", ("GET", "2/summary"), {500}),

@@ -19,7 +19,7 @@ NEVER_TAKEN = (Status.WAITING, Status.BLOCKED, Status.SKIPPED, Status.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How many attempts the jobs of a run have had, by their names. `unknown` says why it can't be told, if so."""
+    """How many attempts the jobs of a run have had, by their names. `unknown` says why the counts are not known."""
 
     counts: Mapping[str, int]
     unknown: str = ""

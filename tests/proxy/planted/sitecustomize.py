@@ -29,7 +29,7 @@ APPLICATION = (
     "addon.forgejo.job_logs:JobLogs.open",
     "addon.limits:Limiter.acquire",
     "addon.api.links:Links.api",
-    "addon.actions.logs.reader:LogReader.read",
+    "addon.actions.logs.wanted_lines:WantedLines.read",
     "addon.forgejo.parsers.run_page:run",
     "addon.forgejo.parsers.run_page:run_page",
     "addon.api.answers.jobs:jobs_json",
