@@ -71,14 +71,16 @@ def test_a_log_that_breaks_off_is_marked_in_the_zip(by_id: ById, native_demo: Sa
     if by_id.number > 15:
         pytest.skip("Forgejo makes the zip")
     run, name = native_demo.runs["green"], native_demo.repo.full_name
-    run.jobs[1].task.log = BigLog(400_000, run.jobs[1].task.clock)
-    by_id.double.faults.append(Fault(rf"GET /{name}/actions/runs/{run.index}/jobs/1/.*logs", "truncate", times=9))
+    run.jobs[1].task.log = BigLog(8_000_000, run.jobs[1].task.clock)
+    request = rf"GET /{name}/actions/runs/{run.index}/jobs/1/.*logs"
+    by_id.double.faults += [Fault(request, "truncate"), Fault(request, "status", times=9, value=500)]
     answer = by_id.ask("GET", f"{name}/actions/runs/{run.id}/logs", native_demo.reader)
     found = zipfile.ZipFile(io.BytesIO(answer.content))
     names = [each for each in found.namelist() if f"-{run.jobs[1].id}-" in each]
-    assert [each.rpartition(".")[2] for each in names] == ["log", "PARTIAL"]
+    assert [each.rpartition(".")[2] for each in names] == ["log", "PARTIAL"], found.read(names[0])
     assert run.jobs[1].log_bytes().startswith(found.read(names[0])) and b"mid-stream" in found.read(names[1])
     assert len(found.namelist()) == len(run.jobs) + 1
+    by_id.double.faults.clear()
 
 
 def test_a_client_lists_artifacts(by_id: ById, native_demo: Sample) -> None:
