@@ -206,6 +206,14 @@ class Run:
         return next((job for job in self.jobs if job.id == job_id), None)
 
     @property
+    def estimated_outcome(self) -> Status | None:
+        """How the run ends, as far as its jobs tell already: one failed or cancelled job is enough. Else None."""
+        if self.done:
+            return self.status
+        states = {job.status for job in self.jobs}
+        return next((status for status in (Status.CANCELLED, Status.FAILURE) if status in states), None)
+
+    @property
     def detail_status(self) -> Status:
         """The state of the attempt that is shown in detail. The job's own state is that of its newest attempt."""
         shown = self.shown_attempt

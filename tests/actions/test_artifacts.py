@@ -191,7 +191,7 @@ def test_nonsense_is_not_passed_on(target: Target, demo: Sample, kind: str, valu
     assert target.request("GET", url(demo, 2, "report"), demo.reader).status_code == 200
 
 
-@pytest.fixture(scope="module", params=["v7", "v16"])
+@pytest.fixture(scope="module", params=["v7", "v17"])
 def direct(request: pytest.FixtureRequest) -> Iterator[tuple[Double, Proxy, Upstream, Sample]]:
     """A Forgejo whose artifacts are served by a storage elsewhere, and that storage."""
     with Upstream() as storage, Double(version=request.param) as double:

@@ -49,7 +49,7 @@ def test_every_url_names_its_attempt(target: Target, demo: Sample) -> None:
     assert "attempt=latest" in explained["run"]["logs_url"]
 
 
-@pytest.mark.parametrize("target", ["v13", "v15", "v16"], indirect=True)
+@pytest.mark.parametrize("target", ["v13", "v15", "v17"], indirect=True)
 def test_the_default_attempt_of_logs(target: Target, demo: Sample) -> None:
     run = rerun(target, demo, "success")
     job = run.jobs[1]
@@ -72,7 +72,7 @@ def test_the_default_attempt_of_logs(target: Target, demo: Sample) -> None:
     assert ask(target, demo, f"{run.index}/logs").content == run.jobs[0].log_bytes()
 
 
-@pytest.mark.parametrize("target", ["v13", "v15", "v16"], indirect=True)
+@pytest.mark.parametrize("target", ["v13", "v15", "v17"], indirect=True)
 def test_several_jobs_say_their_attempt(target: Target, demo: Sample) -> None:
     run = rerun(target, demo, "success")
     for query in ("job=failed", "failed_steps=true", "job=failed&attempt=latest"):
@@ -89,7 +89,7 @@ def test_several_jobs_say_their_attempt(target: Target, demo: Sample) -> None:
         assert archive.read("1-test.attempt-2.log") == run.jobs[1].log_bytes()
 
 
-@pytest.mark.parametrize("target", ["v13", "v15", "v16"], indirect=True)
+@pytest.mark.parametrize("target", ["v13", "v15", "v17"], indirect=True)
 def test_a_summary_says_which_attempt_failed(target: Target, demo: Sample) -> None:
     run = rerun(target, demo, "failure")
     told = ask(target, demo, f"{run.index}/summary").json()

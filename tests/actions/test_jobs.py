@@ -130,7 +130,7 @@ def test_attempts(target: Target, demo: Sample) -> None:
     assert one["html_url"].endswith("/3/jobs/0/attempt/1")
 
 
-@pytest.mark.parametrize("target", ["v13", "v15", "v16"], indirect=True)
+@pytest.mark.parametrize("target", ["v13", "v15", "v17"], indirect=True)
 def test_attempts_of_each_job(target: Target, demo: Sample) -> None:
     told = ask(target, demo, "by-number/2/attempts").json()
     assert [(job["index"], len(job["attempts"])) for job in told["jobs"]] == [(0, 1), (1, 1), (2, 1), (3, 1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from addon import __version__
-from tests.conftest import Target
+from tests.conftest import Target, every_version
 from tests.double import JobSpec
 from tests.support.sample import Sample
 
@@ -261,3 +261,21 @@ def test_names_are_canonical_and_a_rename_is_followed(target: Target, demo: Samp
     answer = target.request("GET", f"/api/v1/repos/owner-{unique}/demo/actions/runs/by-number/1", demo.reader)
     assert answer.status_code == 200, answer.text
     assert f"owner-{unique}/renamed" in answer.json()["html_url"]
+
+
+@every_version
+def test_a_failed_job_tells_how_a_run_will_end(target: Target, demo: Sample) -> None:
+    """Since v17 its status waits for all jobs; before, it is final at once, since v11."""
+    run = target.world.run(demo.repo, title="fix #12 and `code`", jobs=[JobSpec("bad"), JobSpec("slow")])
+    target.world.play(run.jobs[0], "failure", [["x"]])
+    target.world.pick(run.jobs[1])
+    told = target.request("GET", f"{demo.base}/by-number/{run.index}", demo.reader).json()
+    early = 11 <= target.number <= 16
+    assert (told["status"], told["done"]) == ("failure" if early else "running", False)
+    assert (told["estimated_outcome"], told["conclusion"]) == ("failure", None)
+    assert told["completed_at"] is None and told["display_title"] == "fix #12 and `code`"
+    found = target.request("GET", f"{demo.base}/latest?workflow_id={run.workflow_id}", demo.reader).json()
+    assert (found["run_number"], found["display_title"]) == (run.index, run.title)
+    target.world.play(run.jobs[1], "success", [["x"]])
+    told = target.request("GET", f"{demo.base}/by-number/{run.index}", demo.reader).json()
+    assert (told["status"], told["done"], told["estimated_outcome"]) == ("failure", True, "failure")

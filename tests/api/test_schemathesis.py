@@ -43,7 +43,7 @@ CHECKS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["v7", "v16"] if "OPENAPI_EXAMPLES" in os.environ else ["v16"])
+@pytest.fixture(scope="module", params=["v7", "v17"] if "OPENAPI_EXAMPLES" in os.environ else ["v17"])
 def stage(request: pytest.FixtureRequest) -> Iterator[tuple[Double, Proxy]]:
     """A stand-in with the proxy before it."""
     with Double(request.param) as double:

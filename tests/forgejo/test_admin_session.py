@@ -91,7 +91,7 @@ def test_a_wrong_password_is_said_without_showing_it(unique: str) -> None:
     assert "wrong user name or password" in message and "planted" not in message
 
 
-@pytest.mark.parametrize("version", ["v7", "v16"])
+@pytest.mark.parametrize("version", ["v7", "v17"])
 def test_must_change_password(version: str, unique: str) -> None:
     assert "change its password" in refusal(version, unique, user={"must_change_password": True})
 

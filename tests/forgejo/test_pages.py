@@ -112,6 +112,19 @@ def test_the_list_needs_rows_or_a_placeholder() -> None:
     assert run_list('<div class="run-list"><div class="empty-placeholder"></div></div>').rows == ()
 
 
+def test_a_title_with_links_of_its_own_is_one_title() -> None:
+    """Since v17 the list renders a title's links inside the link to the run."""
+    title = 'see <a href="/o/r/actions/runs/9">run 9</a> and <a href="/o/r/issues/2">#2</a>'
+    row = (
+        '<div class="flex-item"><div class="flex-item-leading"><svg class="octicon-meter"></svg></div>'
+        '<div class="flex-item-main"><div class="flex-item-title">'
+        f'<a title="see run 9 and #2" href="/o/r/actions/runs/7">{title}</a></div>'
+        '<div class="flex-item-body"><b>ci.yml #7</b></div></div></div>'
+    )
+    (found,) = run_list(f'<div class="run-list">{row}</div>').rows
+    assert (found.number, found.title) == (7, "see run 9 and #2")
+
+
 def test_times_are_read_in_both_forms_that_an_account_can_choose() -> None:
     """`absolute-time-…` was seen in code that may become a later version's."""
     moment = datetime(2026, 11, 24, 16, 0, 0, tzinfo=UTC)
