@@ -41,6 +41,7 @@ OPERATIONS = {
         like="read",
         only=("public", "private"),
     ),
+    "list": Operation("GET", "runs/by-number", 200, like="read", only=("public", "private")),
     "rerun": Operation("POST", "runs/{n}/rerun", 201),
     "cancel": Operation(
         "POST", "runs/{n}/cancel", 200, on_waiting=True, like="rerun", only=("public", "private", "team", "limited")
