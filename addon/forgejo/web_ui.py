@@ -126,11 +126,12 @@ class WebUi:
         if run.detail.attempts is not None:
             attempts = self.run(run.repo, run.number, job).detail.attempts
             return attempts[-1].started_at if attempts else None
-        no_lines_of_first_step = {"step": 0, "cursor": PAST_THE_END, "expanded": True}
-        response = self._session.post(
-            f"{run_path(run.repo, run.number)}/jobs/{job}", {"logCursors": [no_lines_of_first_step]}
-        )
-        return run_page.step_started(response.json()) if response.status == 200 else None
+        path = f"{run_path(run.repo, run.number)}/jobs/{job}"
+        for cursor in (PAST_THE_END, 0):  # of an expired log, it tells the start only together with the first line
+            response = self._session.post(path, {"logCursors": [{"step": 0, "cursor": cursor, "expanded": True}]})
+            if response.status == 200 and (started := run_page.step_started(response.json())):
+                return started
+        return None
 
     def step_starts(self, run: Run) -> tuple[datetime | None, ...] | None:
         """When each step of the job in detail started, by Forgejo's clock; None if the page does not tell."""
