@@ -68,6 +68,9 @@ BY_ID = {
     ),
 }
 
+# From this version on, Forgejo does it with the caller's own credentials, and the session is not used at all.
+OWN_SINCE = {"cancel": 16, "rerun": 17}
+
 GRIDS = {
     "read": """
                            public private team open limited hidden archived off renamed missing
