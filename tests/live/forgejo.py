@@ -65,6 +65,8 @@ class RealForgejo(Server):
 
     def push_broken(self) -> int | None:
         path = ".forgejo/workflows/broken.yml"
+        # The branch first: in v12 a broken file also runs when its branch is made.
+        self._commit(PRIVATE, "touch/broken", "begin", "begin", "broken")
         self._commit(PRIVATE, path, workflows.BROKEN, "a broken file", "broken")
         if self.major < 12:
             return None
