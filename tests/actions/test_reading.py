@@ -10,7 +10,7 @@ from tests.double import JobSpec
 from tests.support.sample import Sample
 
 RUN_FIELDS = {
-    "id", "run_number", "display_title", "status", "conclusion", "done", "event", "workflow_id", "head_branch",
+    "id", "run_number", "display_title", "status", "conclusion", "estimated_outcome", "done", "event", "workflow_id", "head_branch",
     "head_sha", "actor", "html_url", "jobs_url", "logs_url", "rerun_url", "created_at", "updated_at",
     "run_started_at", "completed_at", "duration_seconds", "rerunnable", "cancellable", "workflow_error",
     "workflow_warnings",
