@@ -13,7 +13,7 @@ main() {
             run_tests "${@:2}"
             ;;
         bench)
-            set_up requirements.lock
+            set_up requirements-dev.lock
             exec .venv/bin/python -m tests.bench "${@:2}"
             ;;
         set-up) set_up requirements.lock ;;

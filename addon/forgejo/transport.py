@@ -1,7 +1,7 @@
-"""HTTP to Forgejo. Only this module uses `requests`.
+"""HTTP to Forgejo. Only this module uses `urllib3`.
 
-It follows no redirect, keeps no cookie, and reads no proxy setting or .netrc from the environment. Every body has a
-size limit, every exchange a time limit, and the number of exchanges at once is limited.
+It follows no redirect, keeps no cookie, and reads no proxy setting from the environment. Every body has a size limit,
+every exchange a time limit, and the number of exchanges at once is limited.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+import certifi
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout, connection_from_url
+from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import TimeoutError as ExchangeTimeout
 
 from addon import trace
 from addon.errors import UpstreamTimeout, UpstreamUnexpected
@@ -29,6 +29,12 @@ BODY_LIMIT = 8 * 1024 * 1024
 CHUNK = 64 * 1024
 # How many requests of one caller, or of all anonymous callers, may wait for an exchange.
 MOST_EXCHANGES_WAITING = 128
+HEADERS = {"Accept-Encoding": "identity", "User-Agent": "forgejo-actions-proxy"}
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+# Seconds after which a connection counts as refused.
+MOST_CONNECT = 10.0
+UNREACHABLE = "Forgejo can't be reached, or closed the connection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +74,12 @@ class Response:
 class StreamedResponse:
     """A response whose body has not been read. Iterate over it once, or close it."""
 
-    def __init__(self, response: requests.Response, slot: Slot) -> None:
+    def __init__(self, method: str, response: BaseHTTPResponse, slot: Slot) -> None:
+        self._method = method
         self._response = response
         self._slot = slot
-        self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.status = response.status
+        self.headers = _headers(response)
 
     @property
     def media_type(self) -> str:
@@ -82,10 +89,10 @@ class StreamedResponse:
     def __iter__(self) -> Iterator[bytes]:
         """The body's bytes as they arrive. Raises UpstreamUnexpected when the body ends early."""
         try:
-            while chunk := self._response.raw.read1(CHUNK, decode_content=False):
+            while chunk := self._response.read1(CHUNK, decode_content=False):
                 yield chunk
             length = self.headers.get("content-length")
-            if length is not None and self._response.raw.tell() != int(length):
+            if length is not None and self._response.tell() != int(length):
                 raise UpstreamUnexpected("Forgejo's answer ended early")
         except (HTTPError, OSError) as error:
             raise UpstreamUnexpected("Forgejo's answer broke off") from error
@@ -95,7 +102,7 @@ class StreamedResponse:
     def read(self) -> Response:
         """Reads the whole body, for a response that turned out to be a message."""
         try:
-            return _read(self._response, time.monotonic() + 10)
+            return _read(self._method, self._response, time.monotonic() + 10)
         finally:
             self.close()
 
@@ -124,17 +131,10 @@ class Transport:
         At most `exchanges` requests and `streams` streamed responses are under way at once; others wait for a slot
         or get Busy. `who` (`caller` or `session`) and the result of each exchange go to `observe`.
         """
-        self._upstream = upstream.rstrip("/")
         self._timeout = timeout
         self._who = who
         self._observe = observe
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.headers.clear()
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=exchanges + streams)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        self._pool = _pool(upstream, timeout, exchanges + streams)
         self._exchanges = Limiter("requests", exchanges, most_waiting=MOST_EXCHANGES_WAITING)
         self._streams = Limiter("readers of logs", streams)
 
@@ -154,7 +154,7 @@ class Transport:
         """
         with self._exchanges.acquire():
             deadline = time.monotonic() + self._timeout
-            return _read(self._open(method, path, headers, query, json_body, form), deadline, omit)
+            return _read(method, self._open(method, path, headers, query, json_body, form), deadline, omit)
 
     def stream(
         self,
@@ -167,7 +167,7 @@ class Transport:
         """Sends a request whose response the caller reads; `timeout` then limits each pause between two reads."""
         slot = self._streams.acquire()
         try:
-            return StreamedResponse(self._open(method, path, headers, query, json_body, None), slot)
+            return StreamedResponse(method, self._open(method, path, headers, query, json_body, None), slot)
         except BaseException:
             slot.release()
             raise
@@ -180,33 +180,53 @@ class Transport:
         query: QueryValues | None,
         json_body: object | None,
         form: Mapping[str, str] | None,
-    ) -> requests.Response:
+    ) -> BaseHTTPResponse:
+        body: bytes | None = None
+        if json_body is not None:
+            body = json.dumps(json_body).encode()
+        elif form is not None:
+            body = urlencode(form).encode()
+        kind = {} if body is None else FORM if json_body is None else JSON
         try:
             with trace.exchange(self._who, method, path, query, self._observe) as exchange:
-                response = self._session.request(
+                response = self._pool.urlopen(
                     method,
-                    self._upstream + path,
-                    headers={"Accept-Encoding": "identity", "User-Agent": "forgejo-actions-proxy", **(headers or {})},
-                    params=query,
-                    json=json_body,
-                    data=form,
-                    timeout=(min(self._timeout, 10), self._timeout),
-                    allow_redirects=False,
-                    stream=True,
+                    f"{path}?{urlencode(query, doseq=True)}" if query else path,
+                    body,
+                    {**HEADERS, **kind, **(headers or {})},
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
                 )
-                exchange.status = response.status_code
+                exchange.status = response.status
                 return response
-        except requests.Timeout as error:
+        except NewConnectionError as error:  # to urllib3, a refused connection is a timeout
+            raise UpstreamUnexpected(UNREACHABLE) from error
+        except ExchangeTimeout as error:
             raise UpstreamTimeout(f"Forgejo did not answer within {self._timeout:g} s") from error
-        except (requests.RequestException, HTTPError, OSError) as error:
-            raise UpstreamUnexpected("Forgejo can't be reached, or closed the connection") from error
+        except (HTTPError, OSError, ValueError) as error:  # a header that can't be sent is a ValueError
+            raise UpstreamUnexpected(UNREACHABLE) from error
+
+
+def _pool(upstream: str, timeout: float, connections: int) -> HTTPConnectionPool:
+    """Persistent connections. A server's certificate must be signed by an authority that browsers know."""
+    times = Timeout(connect=min(timeout, MOST_CONNECT), read=timeout)
+    pool: HTTPConnectionPool = connection_from_url(upstream, maxsize=connections, timeout=times)
+    if isinstance(pool, HTTPSConnectionPool):
+        pool.cert_reqs, pool.ca_certs = "CERT_REQUIRED", certifi.where()
+    return pool
+
+
+def _headers(response: BaseHTTPResponse) -> dict[str, str]:
+    """The headers with names in lower case; lines of the same name are one value."""
+    return {name.lower(): response.headers[name] for name in response.headers}
 
 
 def _media_type(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _read(response: requests.Response, deadline: float, omit: str | None = None) -> Response:
+def _read(method: str, response: BaseHTTPResponse, deadline: float, omit: str | None = None) -> Response:
     body, chunks = bytearray(), _chunks(response, deadline)
     try:
         for chunk in without_text(chunks, omit) if omit else chunks:
@@ -214,21 +234,20 @@ def _read(response: requests.Response, deadline: float, omit: str | None = None)
             if len(body) > BODY_LIMIT:
                 raise UpstreamUnexpected(f"Forgejo's answer is larger than {BODY_LIMIT >> 20} MiB")
         length = response.headers.get("content-length")
-        if length is not None and response.request.method != "HEAD" and response.raw.tell() != int(length):
+        if length is not None and method != "HEAD" and response.tell() != int(length):
             raise UpstreamUnexpected("Forgejo's answer ended early")
-    except (TimeoutError, ReadTimeoutError) as error:
+    except (TimeoutError, ExchangeTimeout) as error:
         raise UpstreamTimeout("Forgejo did not finish its answer in time") from error
     except (HTTPError, OSError) as error:
         raise UpstreamUnexpected("Forgejo's answer broke off") from error
     finally:
         response.close()  # after a complete body the connection is back in the pool already
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    cookies = tuple(response.raw.headers.getlist("set-cookie"))
-    return Response(response.status_code, headers, bytes(body), cookies)
+    cookies = tuple(response.headers.getlist("set-cookie"))
+    return Response(response.status, _headers(response), bytes(body), cookies)
 
 
-def _chunks(response: requests.Response, deadline: float) -> Iterator[bytes]:
-    while chunk := response.raw.read1(CHUNK, decode_content=True):
+def _chunks(response: BaseHTTPResponse, deadline: float) -> Iterator[bytes]:
+    while chunk := response.read1(CHUNK, decode_content=True):
         yield chunk
         if time.monotonic() > deadline:
             raise UpstreamTimeout("Forgejo did not finish its answer in time")

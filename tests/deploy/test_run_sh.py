@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -140,6 +141,20 @@ def test_the_locks_agree() -> None:
     served, tested = pins("requirements.lock"), pins("requirements-dev.lock")
     assert "mitmproxy" in " ".join(served) and "pytest" not in " ".join(served)
     assert "pytest" in " ".join(tested) and served.items() <= tested.items()
+
+
+def test_what_is_served_needs_no_package_of_the_tests() -> None:
+    """Nor does the demo, which lies in tests/."""
+    absent = ("pytest", "hypothesis", "jsonschema_rs", "schemathesis", "requests", "idna", "mypy")
+    modules = (
+        "tests.double.serve_demo",
+        "addon.check.__main__",
+        "addon.api.app",
+        "addon.entry",
+    )
+    code = f"import sys; sys.modules |= dict.fromkeys({absent}); import {', '.join(modules)}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_account_without_a_forgejo_is_one_line() -> None:

@@ -94,7 +94,8 @@ def last_segment(link: str | None) -> str | None:
 
 def attribute(nodes: SelectorList[Selector], name: str) -> str | None:
     """One attribute of the first node. (`Selector.attrib` fails on an element with a malformed attribute name.)"""
-    return nodes[:1].xpath(f"@{name}").get()
+    found: str | None = nodes[0].root.get(name) if nodes else None
+    return found
 
 
 def changed(what: str, error: Exception) -> UpstreamUnexpected:
