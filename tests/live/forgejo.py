@@ -66,8 +66,8 @@ class RealForgejo(Server):
     def push_broken(self) -> int | None:
         path = ".forgejo/workflows/broken.yml"
         # The branch first: in v12 a broken file also runs when its branch is made.
-        self._commit(PRIVATE, "touch/broken", "begin", "begin", "broken")
-        self._commit(PRIVATE, path, workflows.BROKEN, "a broken file", "broken")
+        self.owner("POST", f"/repos/{self.repo()}/branches", {"new_branch_name": "broken"})
+        self._commit(PRIVATE, path, workflows.BROKEN, "a broken file", "broken", new=False)
         if self.major < 12:
             return None
         self._runs[PRIVATE] += 1
@@ -131,11 +131,11 @@ class RealForgejo(Server):
         found: dict[str, Any] = checked(answer).json()
         return found
 
-    def _commit(self, repo: str, path: str, text: str, message: str, branch: str = "main") -> None:
-        """One new file on a branch, which is made from the default one if need be."""
-        body = {"content": base64.b64encode(text.encode()).decode(), "message": message, "branch": "main"}
-        if branch != "main":
-            body["new_branch"] = branch
+    def _commit(self, repo: str, path: str, text: str, message: str, branch: str = "main", new: bool = True) -> None:
+        """One new file on a branch; if that is not `main` and `new`, it is made from it."""
+        body = {"content": base64.b64encode(text.encode()).decode(), "message": message, "branch": branch}
+        if branch != "main" and new:
+            body |= {"branch": "main", "new_branch": branch}
         self.owner("POST", f"/repos/{self.repo(repo)}/contents/{path}", body)
 
     def _person(self, role: str) -> None:
