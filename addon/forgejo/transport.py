@@ -1,4 +1,4 @@
-"""HTTP to Forgejo. Only this module uses `urllib3`.
+"""HTTP to Forgejo. Only this module uses `requests`, and of it the adapter, which does without the cost of a session.
 
 It follows no redirect, keeps no cookie, and reads no proxy setting from the environment. Every body has a size limit,
 every exchange a time limit, and the number of exchanges at once is limited.
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import certifi
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout, connection_from_url
-from urllib3.exceptions import HTTPError, NewConnectionError
+import requests
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as ExchangeTimeout
 
 from addon import trace
@@ -131,10 +133,11 @@ class Transport:
         At most `exchanges` requests and `streams` streamed responses are under way at once; others wait for a slot
         or get Busy. `who` (`caller` or `session`) and the result of each exchange go to `observe`.
         """
+        self._upstream = upstream.rstrip("/")
         self._timeout = timeout
         self._who = who
         self._observe = observe
-        self._pool = _pool(upstream, timeout, exchanges + streams)
+        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=exchanges + streams)
         self._exchanges = Limiter("requests", exchanges, most_waiting=MOST_EXCHANGES_WAITING)
         self._streams = Limiter("readers of logs", streams)
 
@@ -181,40 +184,29 @@ class Transport:
         json_body: object | None,
         form: Mapping[str, str] | None,
     ) -> BaseHTTPResponse:
-        body: bytes | None = None
-        if json_body is not None:
-            body = json.dumps(json_body).encode()
-        elif form is not None:
-            body = urlencode(form).encode()
-        kind = {} if body is None else FORM if json_body is None else JSON
+        request = requests.PreparedRequest()
+        request.method = method
+        request.url = self._upstream + (f"{path}?{urlencode(query, doseq=True)}" if query else path)
+        request.body, kind = _body(json_body, form)
+        request.headers = CaseInsensitiveDict({**HEADERS, **kind, **(headers or {})})
+        times = (min(self._timeout, MOST_CONNECT), self._timeout)
         try:
             with trace.exchange(self._who, method, path, query, self._observe) as exchange:
-                response = self._pool.urlopen(
-                    method,
-                    f"{path}?{urlencode(query, doseq=True)}" if query else path,
-                    body,
-                    {**HEADERS, **kind, **(headers or {})},
-                    retries=False,
-                    redirect=False,
-                    preload_content=False,
-                )
+                response: BaseHTTPResponse = self._adapter.send(request, stream=True, timeout=times).raw
                 exchange.status = response.status
                 return response
-        except NewConnectionError as error:  # to urllib3, a refused connection is a timeout
-            raise UpstreamUnexpected(UNREACHABLE) from error
-        except ExchangeTimeout as error:
+        except requests.Timeout as error:
             raise UpstreamTimeout(f"Forgejo did not answer within {self._timeout:g} s") from error
-        except (HTTPError, OSError, ValueError) as error:  # a header that can't be sent is a ValueError
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:  # ValueError: an impossible header
             raise UpstreamUnexpected(UNREACHABLE) from error
 
 
-def _pool(upstream: str, timeout: float, connections: int) -> HTTPConnectionPool:
-    """Persistent connections. A server's certificate must be signed by an authority that browsers know."""
-    times = Timeout(connect=min(timeout, MOST_CONNECT), read=timeout)
-    pool: HTTPConnectionPool = connection_from_url(upstream, maxsize=connections, timeout=times)
-    if isinstance(pool, HTTPSConnectionPool):
-        pool.cert_reqs, pool.ca_certs = "CERT_REQUIRED", certifi.where()
-    return pool
+def _body(json_body: object | None, form: Mapping[str, str] | None) -> tuple[bytes | None, Mapping[str, str]]:
+    """The body and the headers that describe it."""
+    if json_body is None and form is None:
+        return None, {}
+    body = (urlencode(form) if json_body is None and form is not None else json.dumps(json_body)).encode()
+    return body, {**(FORM if json_body is None else JSON), "Content-Length": str(len(body))}
 
 
 def _headers(response: BaseHTTPResponse) -> dict[str, str]:

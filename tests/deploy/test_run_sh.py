@@ -145,7 +145,7 @@ def test_the_locks_agree() -> None:
 
 def test_what_is_served_needs_no_package_of_the_tests() -> None:
     """Nor does the demo, which lies in tests/."""
-    absent = ("pytest", "hypothesis", "jsonschema_rs", "schemathesis", "requests", "idna", "mypy")
+    absent = ("pytest", "hypothesis", "jsonschema_rs", "schemathesis", "mypy")
     modules = (
         "tests.double.serve_demo",
         "addon.check.__main__",

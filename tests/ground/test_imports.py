@@ -32,8 +32,8 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
 ALSO: Mapping[str, tuple[str, ...]] = {"addon.api.composition": ("addon.forgejo",)}
 # Where each third-party package may be imported: modules, or packages with all of their modules.
 PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "requests": ("addon.forgejo.transport",),
     "urllib3": ("addon.forgejo.transport",),
-    "certifi": ("addon.forgejo.transport",),
     "parsel": ("addon.forgejo.parsers",),
     "ijson": ("addon.forgejo.parsers",),
     "flask": ("addon.api",),

@@ -177,7 +177,7 @@ class Simulation:
         self.adapter = InProcess(self.double)
         admin = self.double.world.admin
         transport = Transport("http://forgejo.test", 10, 4, streams=4)
-        transport._session.mount("http://", self.adapter)
+        transport._adapter = self.adapter
         session = AdminSession(transport, lambda: Credentials(admin.name, admin.password))
         session.check()
         self._web_ui, self._logs = WebUi(session), JobLogs(session)
