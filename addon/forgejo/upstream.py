@@ -56,11 +56,12 @@ class Upstream:
         return versions.has_route("runs/{id}/jobs", versions.routes_major(self.version)) is True
 
     def has_route(self, route: str) -> bool | None:
-        """Whether this Forgejo has a route of NATIVE_ROUTES; None if the version is unknown."""
-        return versions.has_route(route, self.major)
+        """Whether this Forgejo has a route of NATIVE_ROUTES; None if that is uncertain, as in a development version."""
+        surely = versions.has_route(route, versions.routes_major(self.version))
+        return surely or (None if versions.has_route(route, self.major) else surely)
 
     def has_run_route(self, action: str) -> bool | None:
-        """Whether this Forgejo has a route of its own for an action on a run; None if the version is unknown."""
+        """Whether this Forgejo has a route of its own for an action on a run; None if that is uncertain."""
         return self.has_route(versions.run_route(action))
 
     def check(self) -> None:

@@ -18,6 +18,7 @@ from tests.live.stand_in import StandIn
 MARK = re.compile(rb"^==> .* <==\n", re.MULTILINE)
 # Lines in one upload, and uploads between two reports of the steps.
 UPLOAD, REPORT = 500, 4
+PATIENCE = 600.0
 
 
 def line_count(stage: Stage) -> int:
@@ -56,7 +57,8 @@ def states(task: Task, written: list[int], sizes: tuple[int, ...]) -> list[dict[
 
 def follow(stage: Stage, number: int, query: str = "", **headers: str) -> Reader:
     path = f"/api/v1/repos/{stage.server.repo()}/actions/runs/{number}/logs?follow=true{query}"
-    return Reader(Stream(stage, path, stage.server.tokens["reader"], headers), patience=600)  # type: ignore[arg-type]
+    stream = Stream(stage, path, stage.server.tokens["reader"], headers, PATIENCE)  # type: ignore[arg-type]
+    return Reader(stream, PATIENCE)
 
 
 def test_followers_of_a_fast_job_have_its_log(stage: Stage) -> None:

@@ -21,8 +21,9 @@ EVENTS = {"Accept": "text/event-stream"}
 class Stream:
     """A request whose answer can be left while it is read."""
 
-    def __init__(self, target: Target, path: str, token: str, headers: dict[str, str]) -> None:
-        connection = http.client.HTTPConnection(target.proxy.url.removeprefix("http://"), timeout=30)
+    def __init__(self, target: Target, path: str, token: str, headers: dict[str, str], patience: float = 30) -> None:
+        """`patience` is how many seconds nothing may come."""
+        connection = http.client.HTTPConnection(target.proxy.url.removeprefix("http://"), timeout=patience)
         connection.request("GET", path, headers={"Authorization": f"token {token}", **headers})
         assert connection.sock is not None
         self.socket = connection.sock

@@ -7,6 +7,8 @@ import pytest
 from addon.actions.by_id import lines
 from addon.api.native import paths
 from addon.forgejo import versions
+from addon.forgejo.transport import Transport
+from addon.forgejo.upstream import Upstream
 
 BASE = "/api/v1/repos/org/repo/actions"
 JOB, LOGS, RERUN_JOB = f"{BASE}/jobs/7", f"{BASE}/jobs/7/logs", f"{BASE}/jobs/7/rerun"
@@ -78,3 +80,18 @@ def test_lines_as_json() -> None:
     )
     assert list(lines.containing([b"".join(rows)], "month", False)) == []
     assert b"".join(lines.containing([b"".join(rows)], "TWO", True)) == rows[2]
+
+
+def test_the_callers_own_rights_wait_for_a_released_version() -> None:
+    """Then neither its own routes are used nor an ambiguous number is taken."""
+    upstream = Upstream(Transport("http://127.0.0.1:1", 1, 1))
+    for version, rerun, cancel in (
+        (None, None, None),
+        ("15.0.3", False, False),
+        ("16.0.0-dev-539", False, None),
+        ("16.0.0", False, True),
+        ("17.0.0-dev-38", None, True),
+        ("17.0.0", True, True),
+    ):
+        upstream.version = version
+        assert (upstream.has_run_route("rerun"), upstream.has_run_route("cancel")) == (rerun, cancel)
