@@ -33,7 +33,8 @@ def test_a_run_is_not_over_when_its_first_job_fails(
     now(10)
     world.finish(bad, result)
     if target.number >= 12:
-        assert times(target, demo, run) == {"completed_at": None, "duration_seconds": None, "longest": 10.0}
+        so_far = 10.0 if target.number >= 17 else None  # there the run is still seen to run
+        assert times(target, demo, run) == {"completed_at": None, "duration_seconds": so_far, "longest": 10.0}
     now(100)
     world.log(slow, "still here", at=100)
     world.finish(slow, "success")

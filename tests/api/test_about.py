@@ -104,7 +104,7 @@ def test_the_check_of_answers_sees_undescribed_statuses_and_types() -> None:
     answer = requests.Response()
     answer.status_code, answer._content, answer.url = 418, b"", "http://here/"
     answer._content_consumed = True
-    answer.headers["X-Actions-Extension"] = "1"
+    answer.headers["X-Actions-Extension"], answer.headers["X-Actions-Run"] = "1", "1"
     target = "/api/v1/repos/a/b/actions/runs/1/jobs"
     with pytest.raises(AssertionError, match="418 is not described"):
         contract.check("GET", target, answer)

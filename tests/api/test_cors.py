@@ -71,7 +71,8 @@ def test_a_response_may_be_read_where_forgejos_may(stage: Site, cors: Cors) -> N
     token = f"token {stage.demo.reader}"
     for tail, status in (("1/logs", "200"), ("1/jobs", "200"), ("99/logs", "404"), ("1/logs?tail=x", "400")):
         answer = stage.ask("GET", f"{stage.url}{stage.demo.base}/{tail}", Origin=PAGE, Authorization=token)
-        assert told(answer) == forgejos | {"status": status}
+        listed = {"Access-Control-Expose-Headers": "X-Total-Count"} if tail == "1/jobs" else {}  # as Forgejo's lists
+        assert told(answer) == forgejos | listed | {"status": status}
     answer = stage.ask("GET", f"{stage.url}{stage.demo.base}/2/summary", Origin=PAGE, Authorization=token)
     assert {part.strip() for part in answer.headers["Vary"].split(",")} == {"Accept", "Origin"}
     assert "Access-Control-Allow-Origin" not in stage.ask("GET", f"{stage.url}{stage.demo.base}/1/logs").headers

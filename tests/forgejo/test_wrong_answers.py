@@ -46,6 +46,10 @@ def test_a_page_of_another_run(target: Target, demo: Sample, tail: str) -> None:
         answer = target.request(method, f"{demo.base}/1/{tail}", demo.writer)
     finally:
         target.double.faults.remove(fault)
+    if target.number >= 17 and method == "POST":  # Forgejo's own routes name the run by its id: no page is read
+        assert answer.status_code in (201, 409)
+        assert all(job.status.done for name, run in demo.runs.items() if name != "green" for job in run.jobs)
+        return
     assert answer.status_code == 502 and "another run" in answer.json()["message"], answer.text
     assert all(job.status.done for run in demo.runs.values() for job in run.jobs)
 

@@ -62,7 +62,7 @@ def test_a_job_that_was_taken_but_has_said_nothing(stage: Stage) -> None:
     stage.server.runner.update(task)
     answer = stage.request("GET", f"{number}/logs")
     assert answer.status_code == 404 and "no log lines yet" in answer.json()["message"]
-    busy = stage.request("POST", f"{number}/rerun", "writer")
+    busy = stage.request("POST", f"by-number/{number}/rerun", "writer")
     assert busy.status_code == 409 and "not done" in busy.json()["message"]
     finish(stage.server, task)
     assert agreed(stage.request("GET", f"{number}/logs")).content == task.log_bytes()
@@ -134,7 +134,7 @@ def test_fields_are_null_where_the_table_says_and_nowhere_else(
     }
     record_property("null", " ".join(f"{what}.{field}" for what in found for field in sorted(found[what])))
     tables = {"run": nulls.RUN, "job": nulls.JOB, "step": nulls.STEP}
-    assert found == {what: nulls.untold(table, stage.major) for what, table in tables.items()}
+    assert found == {what: nulls.untold(table, stage.server.version) for what, table in tables.items()}
 
 
 def test_summary_names_the_failed_step(stage: Stage) -> None:
@@ -209,7 +209,7 @@ def test_a_running_jobs_own_token(stage: Stage) -> None:
     assert stage.request("GET", f"{done}/logs", "job").status_code == 200
     assert stage.request("GET", f"{stage.scenes['public'].number}/logs", "job", repo=PUBLIC).status_code == 404
     assert stage.request("POST", f"{stage.scenes['public'].number}/rerun", "job", repo=PUBLIC).status_code == 404
-    assert stage.request("POST", f"{done}/rerun", "job").status_code == 201
+    assert stage.request("POST", f"by-number/{done}/rerun", "job").status_code == 201
     finish(server, server.take(done))
     finish(server, task)
     assert stage.request("GET", f"{done}/logs", "job").status_code == 401
@@ -246,8 +246,8 @@ def test_rerun_and_attempts(stage: Stage) -> None:
     number = server.push("again.yml", "twice")
     first = server.take(number)
     finish(server, first, failing=True)
-    assert agreed(stage.request("POST", f"{number}/rerun", "writer")).status_code == 201
-    again = stage.request("POST", f"{number}/rerun", "writer")
+    assert agreed(stage.request("POST", f"by-number/{number}/rerun", "writer")).status_code == 201
+    again = stage.request("POST", f"by-number/{number}/rerun", "writer")
     assert again.status_code == 409
     hidden = stage.request("GET", f"{number}/logs?attempt=latest")
     assert hidden.status_code == 404 and "not started" in hidden.json()["message"]
@@ -270,7 +270,7 @@ def test_a_rerun_of_one_job(stage: Stage) -> None:
     tasks = {task.job: task for task in (server.take(number), server.take(number))}
     for name, task in tasks.items():
         finish(server, task, failing=name == "package (trixie)")
-    answer = agreed(stage.request("POST", f"{number}/rerun", "writer", params={"job": "package (trixie)"}))
+    answer = agreed(stage.request("POST", f"by-number/{number}/rerun", "writer", params={"job": "package (trixie)"}))
     assert [job["name"] for job in answer.json()["jobs"]] == ["package (trixie)"]
     second = server.take(number)
     assert second.job == "package (trixie)"

@@ -142,11 +142,12 @@ def test_a_wrong_option_stops_the_start(options: dict[str, object], message: str
         _wait_until(lambda: message in proxy.log())
 
 
-def test_native_setting_passes_colliding_paths_through() -> None:
+def test_in_the_native_setting_the_extension_answers_while_the_version_is_unknown() -> None:
+    """It can answer on every version; which routes Forgejo has is not known."""
     with Upstream() as upstream, start_proxy(upstream.url, options={"actions_collisions": "native"}) as proxy:
         base = f"{proxy.url}/api/v1/repos/org/repo/actions/runs"
-        assert requests.get(f"{base}/42/logs", timeout=10).headers["X-Upstream"] == "yes"
-        assert "X-Upstream" not in requests.get(f"{base}/0/summary", timeout=10).headers
+        for tail in ("42/logs", "0/summary"):
+            assert "X-Upstream" not in requests.get(f"{base}/{tail}", timeout=10).headers
 
 
 @pytest.mark.parametrize(
@@ -217,10 +218,8 @@ def test_native_answers_pass_through_byte_for_byte(version: str) -> None:
         assert done.status_code == 409 and "X-Actions-Extension" in done.headers
         green = demo.runs["green"]
         rerun = requests.post(f"{proxy.url}{demo.base}/{green.id}/rerun", headers=writer, timeout=10)
-        assert (rerun.status_code, rerun.content) == (
-            (204, b"") if version == "v17" else (404, b"404 page not found\n")
-        )
-        assert "X-Actions-Extension" not in rerun.headers and green.done is (version == "v16")
+        assert (rerun.status_code, rerun.content) == (204, b"") and not green.done
+        assert ("X-Actions-Extension" in rerun.headers) is (version == "v16")  # which has no such route
         ours = requests.get(f"{proxy.url}{demo.base}/by-number/1/jobs", headers=headers, timeout=10)
         assert ours.json()["total_count"] == 4
 

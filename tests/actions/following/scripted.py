@@ -48,9 +48,15 @@ class ScriptedJob:
             self.length[-1] += count if self.step >= 0 else 0
 
     def torn(self, size: int) -> None:
-        """The end of the last line is not written yet."""
+        """A line of which only the beginning is written yet."""
+        self.rows((1, 3))
         if self.job.task and isinstance(self.job.task.log, RowLog):
-            self.job.task.log.hidden = min(size, 28)
+            self.job.task.log.hidden = size
+
+    def reveal(self) -> None:
+        """The rest of it."""
+        if self.job.task and isinstance(self.job.task.log, RowLog):
+            self.job.task.log.hidden = 0
 
     def gap(self) -> None:
         """A line that belongs to no step."""
@@ -78,7 +84,7 @@ class ScriptedJob:
             step.status = Status.RUNNING if running else Status.SUCCESS
 
     def finish(self, result: str) -> None:
-        self.torn(0)
+        self.reveal()
         self.report()
         self.world.finish(self.job, result)
 
@@ -164,7 +170,7 @@ class Play:
 
     def _cancel(self, job: ScriptedJob) -> None:
         self._cancelled = True
-        job.torn(0)
+        job.reveal()
         self._world.cancel_job(job.job)
         self._world.update_run(self._run)
 
