@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +19,12 @@ from tests.support import contract
 from tests.support.proxy import Proxy, start_proxy
 from tests.support.sample import Sample, sample
 
-# The versions under test. To keep the suite fast, a test that needs a proxy runs on MAIN, between which most changes:
-# the oldest, one before attempts and one after, one with today's reruns, and the newest. What also differs between
-# neighbours runs on all, by `every_version`.
+# The versions under test. To keep the suite fast, a test that needs a proxy runs on MAIN: the oldest, the first with
+# attempts, and the newest. FORGEJO_VERSIONS=all runs it on all. What changed between is for the mark `more_versions` (the one
+# before the list of runs, and one whose reruns need the session) and `every_version`.
 VERSIONS = ("v7", "v11", "v12", "v13", "v14", "v15", "v16", "v17")
-MAIN = ("v7", "v11", "v13", "v15", NEWEST)
+MAIN = VERSIONS if os.environ.get("FORGEJO_VERSIONS") == "all" else ("v7", "v13", NEWEST)
+MORE = sorted({*MAIN, "v11", "v15"}, key=VERSIONS.index)
 every_version = pytest.mark.parametrize("target", VERSIONS, indirect=True)
 _numbers = itertools.count(1)
 
@@ -54,7 +56,7 @@ class Target:
         return response
 
 
-@pytest.fixture(scope="session", params=MAIN)
+@pytest.fixture(scope="session")
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     """The stand-in of one version behind a real mitmdump; tests make repositories of their own in it."""
     with Double(version=request.param) as double:
@@ -80,6 +82,14 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     """A stand-in of each version, for tests of the stand-in itself."""
     with Double(request.param) as double:
         yield Case(double)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests that name no version run on MAIN, or with their mark on MORE."""
+    named = any(re.search(r"\btarget\b", str(mark.args[0])) for mark in metafunc.definition.iter_markers("parametrize"))
+    if "target" in metafunc.fixturenames and not named:
+        versions = MORE if metafunc.definition.get_closest_marker("more_versions") else MAIN
+        metafunc.parametrize("target", versions, indirect=True, scope="session")
 
 
 # Fixtures with a proxy of their own, started once for all tests of a version or of a file.

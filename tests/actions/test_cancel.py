@@ -10,6 +10,8 @@ from tests.conftest import Target
 from tests.double import Fault, JobSpec
 from tests.support.sample import Sample
 
+pytestmark = pytest.mark.more_versions
+
 JOBS = [JobSpec("done"), JobSpec("running"), JobSpec("waiting"), JobSpec("blocked", needs=["running"])]
 
 

@@ -12,6 +12,8 @@ from tests.conftest import Target
 from tests.double import JobSpec
 from tests.support.sample import Sample
 
+pytestmark = pytest.mark.more_versions
+
 STEP_FIELDS = {"number", "name", "status", "conclusion", "started_at", "duration_seconds", "log_lines"}
 
 

@@ -12,6 +12,8 @@ from tests.double import Fault, JobSpec
 from tests.double.rerun import rerun
 from tests.support.sample import Sample
 
+pytestmark = pytest.mark.more_versions
+
 LIKE_A_NEED = [JobSpec("deploy", needs=["build"]), JobSpec("build"), JobSpec("lint")]
 MATRIX = [JobSpec("build"), JobSpec("test (a)", needs=["build"]), JobSpec("test (b)", needs=["build"]), JobSpec("lint")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 
 from addon import ROOT
 from tests.conftest import MAIN
+from tests.double.versions import NEWEST
 from tests.support.proxy import eventually
 from tests.support.served_demo import served
 
@@ -49,8 +51,8 @@ def test_urls_are_quoted() -> None:
                     assert not re.search(r"""(?<!['"$=}\w/])https?://\S*[?&]""", line), f"{file}: {line}"
 
 
-# Every version in the system's sh, and one version in the shells that people type into.
-SHELLS = [*((version, "sh") for version in MAIN), ("v15", "bash"), ("v15", "zsh")]
+# In the system's sh, and in the shells that people type into.
+SHELLS = [*zip(MAIN, itertools.cycle(("sh", "bash")), strict=False), (NEWEST, "zsh")]
 
 
 @pytest.mark.parametrize(("version", "shell"), SHELLS)

@@ -19,6 +19,8 @@ from tests.double import JobSpec
 from tests.double.sessions import Session
 from tests.forgejo.access_table import BY_ID, IN_VAIN, OPERATIONS, OWN_SINCE, REPOSITORIES, expected
 
+pytestmark = pytest.mark.more_versions
+
 RESTRICTED = ("restricted", "restricted-actions", "restricted-code")
 PEOPLE = (
     *("owner", "reader", "writer", "administrator", "second", "stranger", "inactive", "prohibited"),

@@ -23,6 +23,8 @@ from tests.double import Double, JobSpec
 from tests.support.proxy import eventually, start_proxy
 from tests.support.sample import Sample, sample
 
+pytestmark = pytest.mark.more_versions
+
 
 def ask(target: Target, demo: Sample, token: str = "", **query: Any) -> requests.Response:
     return target.request("GET", demo.base, token or demo.reader, params=query)

@@ -13,6 +13,8 @@ from tests.double import Double, Fault, JobSpec
 from tests.support.proxy import start_proxy
 from tests.support.sample import Sample, sample
 
+pytestmark = pytest.mark.more_versions
+
 SCHEDULED_SHA = "5c4ed" * 8
 MANY = 300
 
