@@ -60,7 +60,7 @@ class Scene:
         return Stream(self.target, path, self.demo.reader, headers)
 
     def ask(self, method: str, tail: str) -> requests.Response:
-        return self.target.request(method, f"{self.demo.base}/{self.run.index}/{tail}", self.demo.writer)
+        return self.target.request(method, f"{self.demo.base}/by-number/{self.run.index}/{tail}", self.demo.writer)
 
 
 class Reader:
