@@ -58,8 +58,8 @@ class RerunRun:
     def rerun(self, query: Query, caller: Caller) -> Rerun:
         """Reruns what the query names.
 
-        Raises Conflict if it is not possible now, if artifacts that are to be kept would be deleted, if Forgejo accepts
-        the rerun and does nothing, or if another rerun comes first.
+        Raises Conflict if it is not possible now, or if artifacts that are to be kept would be deleted. Raises it also
+        if Forgejo accepts the rerun and does nothing, or if another rerun comes first.
         """
         since = self._turns.count
         run, changes = self._finder.to_change(query, caller, "rerun")

@@ -40,11 +40,6 @@ class StepFeed:
     changed_at: float = field(default_factory=time.monotonic, compare=False)
     over: bool = False
 
-    @property
-    def found(self) -> bool:
-        """Whether the step's place in the log is known."""
-        return self.stop is not None
-
 
 class StepFeeds:
     """Follows the lines of steps, in the log of the job that a run shows in detail."""
