@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -108,7 +109,7 @@ def _entry(name: str, first: bytes, started_at: datetime | None) -> zipfile.ZipI
             moment = datetime.fromisoformat(match[0].decode())
     entry = zipfile.ZipInfo(name, max(moment.timetuple()[:6], EARLIEST))
     entry.compress_type = zipfile.ZIP_DEFLATED
-    with suppress(AttributeError):  # Python 3.12 compresses more, and slower
+    if sys.version_info >= (3, 13):  # Python 3.12 compresses more, and slower
         entry.compress_level = COMPRESSION_LEVEL
     return entry
 
