@@ -6,6 +6,7 @@ These are GitHub's workflow commands, which Forgejo's runners understand too. Pu
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ IN_MESSAGE = {"%0A": "\n", "%0D": "\r", "%25": "%"}
 IN_PROPERTY = {**IN_MESSAGE, "%3A": ":", "%2C": ","}
 ESCAPED = re.compile("%(?:0A|0D|25|3A|2C)", re.IGNORECASE)
 MOST_TEXT = 1000
+# A log may consist of annotations, and a summary shows few.
+MOST_OF_LEVEL = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,10 @@ class Annotation:
 def annotations_in(lines: Iterable[str]) -> Iterator[tuple[int, Annotation]]:
     """The annotations in a log's lines (without times), each with the index of its line, from 0.
 
-    Between `::stop-commands::word` and `::word::` no command counts.
+    These are the first MOST_OF_LEVEL of each level. Between `::stop-commands::word` and `::word::` no command counts.
     """
     stopped: str | None = None
+    found = Counter[str]()
     for index, text in enumerate(lines):
         if "::" not in text:
             continue
@@ -65,7 +69,8 @@ def annotations_in(lines: Iterable[str]) -> Iterator[tuple[int, Annotation]]:
         name, properties, message = _command(text)
         if name == STOP and message.strip():
             stopped = message.strip()
-        elif name in LEVELS:
+        elif name in LEVELS and found[name] < MOST_OF_LEVEL:
+            found[name] += 1
             yield index, _annotation(name, properties, message)
 
 

@@ -106,7 +106,7 @@ class Explain:
             unread = FailedJob(job, True, tuple(FailedStep(step) for step in steps), None, error.message)
             return Explanation(unread, run.detail)
         raw = _raw_lines(part.data, cut=part.start > 0)
-        found = list(annotations_in(_line(each) for each in raw))
+        found = list(annotations_in(_line(each) if b"::" in each else "" for each in raw))
         told, problem = self._told(run, part.size, steps, lines, [log_line_hash(raw[place]) for place, _ in found])
         explained = tuple(_failed_step(step, told) for step in steps)
         by_step = bool(explained) and told is not None
@@ -164,7 +164,7 @@ def _raw_lines(data: bytes, cut: bool) -> list[bytes]:
 
 def _line(raw: bytes) -> str:
     """A line without its time and control sequences, cut at MOST_LINE characters."""
-    text = ESCAPE.sub(b"", TIMESTAMP.sub(b"", raw)).decode("utf-8", "replace")
+    text = ESCAPE.sub(b"", TIMESTAMP.sub(b"", raw, count=1)).decode("utf-8", "replace")
     return text if len(text) <= MOST_LINE else text[:MOST_LINE] + "…"
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.actions.annotations import LEVELS, MOST_TEXT, Annotation, annotations_in
+from addon.actions.annotations import LEVELS, MOST_OF_LEVEL, MOST_TEXT, Annotation, annotations_in
 
 
 def only(line: str) -> Annotation:
@@ -58,6 +58,12 @@ def test_stopped_commands_are_text() -> None:
     ]
     lines += ["::error::yes, for no word stops nothing"]
     assert [place for place, _ in annotations_in(lines)] == [5, 7]
+
+
+def test_many_of_a_level_hide_none_of_another() -> None:
+    lines = ["::warning::careful"] * 3 * MOST_OF_LEVEL + ["::error::broken"]
+    levels = [annotation.level for _, annotation in annotations_in(lines)]
+    assert levels == ["warning"] * MOST_OF_LEVEL + ["error"]
 
 
 def test_texts_are_cut() -> None:

@@ -27,9 +27,9 @@ PAUSE, AGAIN, HAMMER_PAUSE = 0.1, 5.0, 1.0
 SETTLING = 15.0
 MOST_RATIO = 3.0
 LARGE_LOG = 64 << 30
-# A megabyte that an annotation's parser meets, and what a pull request's author wrote.
-HOSTILE_LINE = "::error" + " " * 4000
-HOSTILE_LINES, HOSTILE_TEXT = 250, "x" * (8 << 20)
+# A megabyte of lines for each job, which the parsers of annotations and controls meet; a pull request's description.
+HOSTILE_LINES = ["::error" + " " * 4000] * 250, ["::error::"] * 25_000, ["::error::" + "\xc2\x9b0m" * 500] * 300
+HOSTILE_TEXT = "x" * (8 << 20)
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,12 @@ def prepare(double: Double, demo: Sample) -> tuple[list[str], list[Question], li
     large, running = world.run(public, jobs=[JobSpec("large")]), world.run(public, jobs=[JobSpec("running")])
     world.big_log(large.jobs[0], LARGE_LOG)
     world.big_log(running.jobs[0], LARGE_LOG)
-    hostile = world.run(public, branch="#1", event="pull_request", jobs=[JobSpec(f"job-{n}") for n in range(3)])
+    hostile = world.run(
+        public, branch="#1", event="pull_request", jobs=[JobSpec("spaces"), JobSpec("many"), JobSpec("controls")]
+    )
     hostile.event_text = HOSTILE_TEXT
-    for job in hostile.jobs:
-        world.play(job, "failure", [["set up"], [HOSTILE_LINE] * HOSTILE_LINES])
+    for job, lines in zip(hostile.jobs, HOSTILE_LINES, strict=True):
+        world.play(job, "failure", [["set up"], lines])
     base = f"/api/v1/repos/{public.full_name}/actions/runs"
     targets = [f"{base}/{large.index}/logs", f"{base}/{running.index}/logs?follow=true", f"{base}/latest/summary"]
     people = [
@@ -127,7 +129,9 @@ def strangers(address: str, targets: Sequence[str], seconds: float) -> Mapping[s
             writer.write(_request(path, number))
             status = (await reader.read(12))[-3:].decode()
             counts[f"{kind} {status}"] += 1
-            await asyncio.sleep(AGAIN if status != "200" else seconds)  # holds what it has got, and never reads on
+            await asyncio.sleep(
+                AGAIN * random.uniform(0.5, 1.5) if status != "200" else seconds
+            )  # holds what it has got, and never reads on
             writer.close()
 
     async def hammer(path: str, number: int) -> None:

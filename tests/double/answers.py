@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -25,12 +26,31 @@ def not_found(as_page: str | None) -> Response:
     return text(404, "Not found.", "text/plain;charset=utf-8")
 
 
+# Texts of megabytes, encoded, by what stands for each in a value.
+LARGE: dict[bytes, bytes] = {}
+
+
+@cache
+def large_text(text: str) -> str:
+    """What stands for a text in a value for `document`. It is encoded once, which takes a good part of a second."""
+    mark = f"(large text {len(LARGE)})"
+    LARGE[mark.encode()] = _json(text).encode()[1:-1]
+    return mark
+
+
 def document(value: Any, status: int = 200, api: bool = False) -> Response:
     """JSON as Go writes it."""
+    body = _json(value).encode()
+    for mark, encoded in LARGE.items():
+        body = body.replace(mark, encoded)
+    return Response(body + b"\n", status, SECURITY if api else {}, content_type=JSON)
+
+
+def _json(value: Any) -> str:
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for plain, escaped in (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")):
         body = body.replace(plain, escaped)
-    return Response(body + "\n", status, SECURITY if api else {}, content_type=JSON)
+    return body
 
 
 def page(html: str, status: int = 200) -> Response:

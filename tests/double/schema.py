@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from functools import cache
 from typing import Any
 
+from tests.double import answers
 from tests.double.model import Artifact, Job, Org, Repo, Run, Task, User
 from tests.double.people import People
 from tests.double.permissions import Principal, allowed
@@ -168,9 +170,16 @@ def hook_name(event: str) -> str:
     return next((name for start, name in families.items() if event.startswith(start)), event)
 
 
+@cache
+def event_payload(ref: str, sha: str, repo: str, text: str) -> str:
+    """A webhook's payload, as JSON in a text."""
+    payload: dict[str, Any] = {"ref": f"refs/heads/{ref}", "after": sha, "repository": {"full_name": repo}}
+    if not text:
+        return json.dumps(payload)
+    return answers.large_text(json.dumps(payload | {"pull_request": {"body": text}}))
+
+
 def run(world: People, run: Run, principal: Principal, root: str) -> dict[str, Any]:
-    payload = {"ref": f"refs/heads/{run.ref}", "after": run.sha, "repository": {"full_name": run.repo.full_name}}
-    payload |= {"pull_request": {"body": run.event_text}} if run.event_text else {}
     result = {
         "id": run.id,
         "title": run.title,
@@ -186,7 +195,7 @@ def run(world: People, run: Run, principal: Principal, root: str) -> dict[str, A
         "need_approval": False,
         "approved_by": 0,
         "event": hook_name(run.hook_event),
-        "event_payload": json.dumps(payload),
+        "event_payload": event_payload(run.ref, run.sha, run.repo.full_name, run.event_text),
         "trigger_event": run.event,
         "status": run.status.value,
         "started": set_moment(world, run.started),
