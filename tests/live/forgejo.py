@@ -14,9 +14,8 @@ import requests
 
 from tests.live import workflows
 from tests.live.runner import Runner, Task
-from tests.live.server import PRIVATE, PUBLIC, TOKENS, Server, Teams
+from tests.live.server import PRIVATE, PUBLIC, TOKENS, WRITER_AND_READER, Server, Teams
 
-WRITER_AND_READER = (("writer", "write"), ("reader", "read"))
 ARTIFACTS = "/twirp/github.actions.results.api.v1.ArtifactService"
 
 
@@ -32,24 +31,28 @@ class RealForgejo(Server):
         self._pushes: Counter[str] = Counter()
         self._runs: Counter[str] = Counter()
         self._made: list[str] = []
-        self.passwords = {role: secrets.token_urlsafe(16) + "aA1!" for role in self.users}
 
     def prepare(self) -> None:
         """Makes people, tokens, repositories and the runner. Raises RuntimeError when the server refuses."""
-        for role in self.users:
-            self._person(role)
-        for name, private in ((PRIVATE, True), (PUBLIC, False)):
-            body = {"name": name, "private": private, "auto_init": True, "default_branch": "main"}
-            self.owner("POST", "/user/repos", body)
-            self._made.append(f"/repos/{self.repo(name)}")
-            for role, right in WRITER_AND_READER:
-                path = f"/repos/{self.repo(name)}/collaborators/{self.users[role]}"
-                self.owner("PUT", path, {"permission": right})
+        for role in list(self.users):
+            self.person(role)
+        self.repository(PRIVATE)
+        self.repository(PUBLIC, private=False)
         self.runner = Runner(self.url, self._registration_token(), self.label)
 
     @cached_property
     def version(self) -> str:  # type: ignore[override]  # a property all the same
         return str(self._as_admin("GET", "/version").json()["version"]).partition("+")[0]
+
+    def repository(self, name: str, private: bool = True) -> None:
+        body = {"name": name, "private": private, "auto_init": True, "default_branch": "main"}
+        self.owner("POST", "/user/repos", body)
+        self._made.append(f"/repos/{self.repo(name)}")
+        for role, right in WRITER_AND_READER:
+            self.collaborator(name, role, right)
+
+    def collaborator(self, repo: str, role: str, right: str) -> None:
+        self.owner("PUT", f"/repos/{self.repo(repo)}/collaborators/{self.users[role]}", {"permission": right})
 
     def push(self, workflow: str, title: str, branch: str = "main", repo: str = PRIVATE) -> int:
         """The workflow's file, or another commit that it asks for once it is there."""
@@ -63,15 +66,8 @@ class RealForgejo(Server):
         self._runs[repo] += 1
         return self._runs[repo]
 
-    def push_broken(self) -> int | None:
-        path = ".forgejo/workflows/broken.yml"
-        # The branch first: in v12 a broken file also runs when its branch is made.
-        self.owner("POST", f"/repos/{self.repo()}/branches", {"new_branch_name": "broken"})
-        self._commit(PRIVATE, path, workflows.BROKEN, "a broken file", "broken", new=False)
-        if self.major < 12:
-            return None
-        self._runs[PRIVATE] += 1
-        return self._runs[PRIVATE]
+    def push_broken(self, repo: str) -> None:
+        self._commit(repo, ".forgejo/workflows/broken.yml", workflows.BROKEN, "a broken file")
 
     def artifact(self, task: Task, name: str, data: bytes) -> None:
         """By the protocol of version 4; `data` should be a zip."""
@@ -89,13 +85,22 @@ class RealForgejo(Server):
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         self._artifact_call(token, "FinalizeArtifact", {**ids, "size": str(len(data)), "hash": digest})
 
-    def person(self, role: str, **traits: bool) -> None:
+    def person(self, role: str) -> None:
         name = self.users.setdefault(role, f"{role}-{self.unique}")
-        self.passwords.setdefault(role, secrets.token_urlsafe(16) + "aA1!")
-        self._person(role)
-        if traits:
-            body: dict[str, Any] = {"source_id": 0, "login_name": name, **traits}
-            checked(self._as_admin("PATCH", f"/admin/users/{name}", body))
+        password = self.passwords.setdefault(role, secrets.token_urlsafe(16) + "aA1!")
+        user = {"username": name, "email": f"{name}@example.com", "password": password, "must_change_password": False}
+        checked(self._as_admin("POST", "/admin/users", user))
+        self._made.append(f"/admin/users/{name}?purge=true")
+        for suffix, scopes in TOKENS.items():
+            self._token(role, f"{role}{suffix}", scopes=scopes)
+
+    def mark(self, role: str, **traits: bool) -> None:
+        name = self.users[role]
+        checked(self._as_admin("PATCH", f"/admin/users/{name}", {"source_id": 0, "login_name": name, **traits}))
+
+    def token_of(self, role: str, name: str, *repos: str) -> None:
+        targets = [dict(zip(("owner", "name"), self.repo(repo).split("/"), strict=True)) for repo in repos]
+        self._token(role, name, scopes=["write:repository"], repositories=targets)
 
     def organisation(self, name: str, visibility: str, teams: Teams, private: bool) -> None:
         self.owner("POST", "/orgs", {"username": name, "visibility": visibility})
@@ -131,26 +136,22 @@ class RealForgejo(Server):
         found: dict[str, Any] = checked(answer).json()
         return found
 
-    def _commit(self, repo: str, path: str, text: str, message: str, branch: str = "main", new: bool = True) -> None:
-        """One new file on a branch; if that is not `main` and `new`, it is made from it."""
+    def _commit(self, repo: str, path: str, text: str, message: str, branch: str = "main") -> None:
+        """One new file on a branch; if that is not `main`, it is made from it."""
         body = {"content": base64.b64encode(text.encode()).decode(), "message": message, "branch": branch}
-        if branch != "main" and new:
+        if branch != "main":
             body |= {"branch": "main", "new_branch": branch}
         self.owner("POST", f"/repos/{self.repo(repo)}/contents/{path}", body)
 
-    def _person(self, role: str) -> None:
-        name, password = self.users[role], self.passwords[role]
-        user = {"username": name, "email": f"{name}@example.com", "password": password, "must_change_password": False}
-        checked(self._as_admin("POST", "/admin/users", user))
-        self._made.append(f"/admin/users/{name}?purge=true")
-        for suffix, scopes in TOKENS.items():
-            made = self._session.post(
-                f"{self.url}/api/v1/users/{name}/tokens",
-                json={"name": f"t{suffix}", "scopes": scopes},
-                auth=(name, password),
-                timeout=30,
-            )
-            self.tokens[role + suffix] = checked(made).json()["sha1"]
+    def _token(self, role: str, name: str, **options: object) -> None:
+        user = self.users[role]
+        made = self._session.post(
+            f"{self.url}/api/v1/users/{user}/tokens",
+            json={"name": name, **options},
+            auth=(user, self.passwords[role]),
+            timeout=30,
+        )
+        self.tokens[name] = checked(made).json()["sha1"]
 
     def _registration_token(self) -> str:
         """A runner of the owner goes with the account; where the version has no such route, one of the instance."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.live.server import PRIVATE, PUBLIC, Server
+from tests.live.server import PRIVATE, PUBLIC, ROLES, Server
 
 # People beside those of every test, with what is special about them.
 PEOPLE: Mapping[str, Mapping[str, bool]] = {
+    "site-admin": {"admin": True},
+    "administrator": {},
     "restricted": {"restricted": True},
+    "restricted-inside": {"restricted": True},
     "prohibited": {"prohibit_login": True},
     "inactive": {"active": False},
     "coder": {},
@@ -17,6 +20,21 @@ PEOPLE: Mapping[str, Mapping[str, bool]] = {
     "actions-writer": {},
     "restricted-coder": {"restricted": True},
     "restricted-reader": {"restricted": True},
+}
+ARCHIVED, OFF = "archived", "off"
+# The repositories of `owner`: how they are in the end. All but the public one are private.
+CHANGES: Mapping[str, Mapping[str, bool]] = {
+    PRIVATE: {},
+    PUBLIC: {},
+    ARCHIVED: {"archived": True},
+    OFF: {"has_actions": False},
+}
+# Their collaborators beside those of every test.
+COLLABORATORS: Mapping[str, str] = {
+    "administrator": "admin",
+    "restricted-inside": "read",
+    "prohibited": "write",
+    "inactive": "write",
 }
 # An organisation's teams: the rights by unit, and who is a member.
 TEAMS: Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]] = {
@@ -31,11 +49,17 @@ ORGANISATIONS: Mapping[str, tuple[str, bool]] = {
     "limited": ("limited", False),
     "hidden": ("private", False),
 }
-# Tokens by role and suffix; None for nobody.
-CALLERS = (
-    *(None, "owner", "writer", "reader", "stranger", *PEOPLE),
-    *("owner-read", "owner-issue", "writer-public", "actions-writer-read"),
-)
+# Tokens that may less than their person: the person, and of some the only repository that they are for.
+REDUCED: Mapping[str, tuple[str, str | None]] = {
+    "owner-read": ("owner", None),
+    "owner-issue": ("owner", None),
+    "writer-public": ("writer", None),
+    "actions-writer-read": ("actions-writer", None),
+    "owner-one": ("owner", PRIVATE),
+    "site-admin-one": ("site-admin", PUBLIC),
+}
+# From this version on a token can be for some repositories only.
+TOKENS_BY_REPOSITORY_SINCE = 15
 
 
 @dataclass(frozen=True)
@@ -46,15 +70,42 @@ class Rights:
     write: bool
 
 
+def callers(major: int) -> dict[str | None, str | None]:
+    """Whose token each caller has, by the names that a server keeps tokens under. None for nobody."""
+    reduced = {
+        name: role for name, (role, repo) in REDUCED.items() if repo is None or major >= TOKENS_BY_REPOSITORY_SINCE
+    }
+    return {None: None, **{role: role for role in (*ROLES, *PEOPLE)}, **reduced}
+
+
 def make(server: Server, waiting: int) -> dict[str, int]:
     """Makes the people, organisations and repositories; a run that waits in each repository, by the full name.
 
     `waiting` is that of the private repository: another push would cancel it.
     """
-    for role, traits in PEOPLE.items():
-        server.person(role, **traits)
+    for role in PEOPLE:
+        server.person(role)
+    for repo in CHANGES:
+        if repo not in (PRIVATE, PUBLIC):
+            server.repository(repo)
+        for role, right in COLLABORATORS.items():
+            server.collaborator(repo, role, right)
     for name, (visibility, private) in ORGANISATIONS.items():
         server.organisation(f"{name}-{server.unique}", visibility, TEAMS, private)
-    names = [PUBLIC, *(f"{name}-{server.unique}/demo" for name in ORGANISATIONS)]
+    for name, (role, repo) in REDUCED.items():
+        if repo and server.major >= TOKENS_BY_REPOSITORY_SINCE:
+            server.token_of(role, name, repo)
+    others = [repo for repo in CHANGES if repo != PRIVATE]
+    names = [*others, *(f"{name}-{server.unique}/demo" for name in ORGANISATIONS)]
     made = {server.repo(name): server.push("unserved.yml", "for nobody", repo=name) for name in names}
     return {server.repo(PRIVATE): waiting, **made}
+
+
+def settle(server: Server) -> None:
+    """Makes people and repositories what they are to be. Until then they can be collaborators and have runs."""
+    for role, traits in PEOPLE.items():
+        if traits:
+            server.mark(role, **traits)
+    for repo, settings in CHANGES.items():
+        if settings:
+            server.change(repo, **settings)

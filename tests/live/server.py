@@ -15,6 +15,7 @@ ROLES = ("owner", "writer", "reader", "stranger")
 # A token of each person with these scopes: `owner` is everything's, `owner-read` a token that may only read.
 TOKENS = {"": ["all"], "-read": ["read:repository"], "-issue": ["read:issue"], "-public": ["public-only", "all"]}
 PRIVATE, PUBLIC = "demo", "open"
+WRITER_AND_READER = (("writer", "write"), ("reader", "read"))
 # By name: rights by unit, such as {"repo.actions": "read"}, and the roles of the members.
 Teams = Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]]
 
@@ -46,11 +47,16 @@ class Server(ABC):
         """A commit of `owner` that starts this one of the workflows; the number of the run."""
 
     @abstractmethod
-    def push_broken(self) -> int | None:
-        """A commit on a branch of its own, with a workflow file `broken.yml` whose jobs can't be read.
+    def repository(self, name: str, private: bool = True) -> None:
+        """Another repository of `owner`, with a writer and a reader."""
 
-        The number of the failed run; None where such a file starts none (before v12).
-        """
+    @abstractmethod
+    def collaborator(self, repo: str, role: str, right: str) -> None:
+        """Gives somebody the right `read`, `write` or `admin` to a repository of `owner`."""
+
+    @abstractmethod
+    def push_broken(self, repo: str) -> None:
+        """A commit with a workflow file `broken.yml` whose jobs can't be read. From v12 on it starts a run, which fails."""
 
     @abstractmethod
     def artifact(self, task: Task, name: str, data: bytes) -> None:
@@ -61,8 +67,16 @@ class Server(ABC):
         """A repository's settings by their names in Forgejo's API: `archived`, `has_actions`."""
 
     @abstractmethod
-    def person(self, role: str, **traits: bool) -> None:
-        """Another account with its tokens; `traits` are `restricted`, `prohibit_login`, `active`."""
+    def person(self, role: str) -> None:
+        """Another account with its tokens."""
+
+    @abstractmethod
+    def mark(self, role: str, **traits: bool) -> None:
+        """Makes an account a special one: `admin`, `restricted`, `prohibit_login`, `active`."""
+
+    @abstractmethod
+    def token_of(self, role: str, name: str, *repos: str) -> None:
+        """One more token of a person, kept as `name`, which is for these repositories only. From v15 on."""
 
     @abstractmethod
     def organisation(self, name: str, visibility: str, teams: Teams, private: bool) -> None:

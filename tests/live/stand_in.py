@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tests.double import Double, JobSpec
-from tests.double.model import User
+from tests.double.model import Repo, User
 from tests.live import workflows
 from tests.live.runner import Runner, Task
-from tests.live.server import PRIVATE, PUBLIC, TOKENS, Server, Teams
+from tests.live.server import PRIVATE, PUBLIC, TOKENS, WRITER_AND_READER, Server, Teams
 
 
 class StandIn(Server):
@@ -21,12 +21,9 @@ class StandIn(Server):
         self._people: dict[str, User] = {}
         for role in list(self.users):
             self.person(role)
-        people = self._people
-        self._repos = {
-            self.repo(name): world.repo(self.repo(name), private=name == PRIVATE) for name in (PRIVATE, PUBLIC)
-        }
-        for repo in self._repos.values():
-            repo.collaborators |= {people["writer"]: "write", people["reader"]: "read"}
+        self._repos: dict[str, Repo] = {}
+        self.repository(PRIVATE)
+        self.repository(PUBLIC, private=False)
         self.runner = Runner(self.url, "registration", self.label)
 
     @property
@@ -41,10 +38,17 @@ class StandIn(Server):
                 world.cancel(run)
         return world.run(target, workflow, title, branch, jobs=specs).index
 
-    def push_broken(self) -> int | None:
+    def repository(self, name: str, private: bool = True) -> None:
+        self._repos[self.repo(name)] = self.double.world.repo(self.repo(name), private=private)
+        for role, right in WRITER_AND_READER:
+            self.collaborator(name, role, right)
+
+    def collaborator(self, repo: str, role: str, right: str) -> None:
+        self._repos[self.repo(repo)].collaborators[self._people[role]] = right
+
+    def push_broken(self, repo: str) -> None:
         error = "Unable to parse jobs in workflow: yaml: unmarshal errors:\n  line 5: cannot unmarshal !!str"
-        run = self.double.world.broken_run(self._repos[self.repo()], error, workflow_id="broken.yml", branch="broken")
-        return run.index if run else None
+        self.double.world.broken_run(self._repos[self.repo(repo)], error, workflow_id="broken.yml")
 
     def artifact(self, task: Task, name: str, data: bytes) -> None:
         run = next(run for run in self._repos[self.repo(PRIVATE)].runs if run.index == task.run_number)
@@ -54,15 +58,21 @@ class StandIn(Server):
         for name, value in settings.items():
             setattr(self._repos[self.repo(repo)], name, value)
 
-    def person(self, role: str, **traits: bool) -> None:
+    def person(self, role: str) -> None:
         world, name = self.double.world, self.users.setdefault(role, f"{role}-{self.unique}")
         user = self._people[role] = world.user(name)
-        user.restricted, user.prohibited = traits.get("restricted", False), traits.get("prohibit_login", False)
-        user.active = traits.get("active", True)
         self.passwords[role] = user.password
         for suffix, scopes in TOKENS.items():
             wide = [scope for scope in scopes if scope != "public-only"]
             self.tokens[role + suffix] = world.token(user, *wide, public_only=len(wide) < len(scopes))
+
+    def mark(self, role: str, **traits: bool) -> None:
+        for name, value in traits.items():
+            setattr(self._people[role], "prohibited" if name == "prohibit_login" else name, value)
+
+    def token_of(self, role: str, name: str, *repos: str) -> None:
+        limit = [self._repos[self.repo(repo)] for repo in repos]
+        self.tokens[name] = self.double.world.token(self._people[role], "write:repository", repositories=limit)
 
     def organisation(self, name: str, visibility: str, teams: Teams, private: bool) -> None:
         org = self.double.world.org(name, [self._people["owner"]])

@@ -56,10 +56,10 @@ def test_the_run_of_a_push_is_waited_for_to_its_end(stage: Stage) -> None:
     server = stage.server
     with ThreadPoolExecutor() as pool:
         waits = [
-            pool.submit(stage.request, "GET", f"latest{tail}?branch=feature/awaited&wait=60{more}")
+            pool.submit(stage.request, "GET", f"latest{tail}?branch=awaited&wait=60{more}")
             for tail, more in (("", ""), ("/jobs", ""), ("/jobs/ship", ""), ("/summary", "&wait_for=started"))
         ]
-        number = server.push("feature.yml", "awaited", branch="feature/awaited")
+        number = server.push("awaited.yml", "awaited", branch="awaited")
         task = server.take(number)
         server.runner.update(task)
         started = waits[3].result().json()["run"]

@@ -10,6 +10,7 @@ import yaml
 
 ON_MAIN = "on: {{push: {{branches: [main], paths: ['.forgejo/workflows/{name}', 'touch/{name}/**']}}}}\n"
 ON_FEATURES = "on: {{push: {{branches: ['feature/**']}}}}\n"
+ON_AWAITED = "on: {{push: {{branches: [awaited]}}}}\n"
 
 CI = """
 jobs:
@@ -93,6 +94,7 @@ WORKFLOWS = {
     "needs.yml": ON_MAIN + NEEDS,
     "unserved.yml": ON_MAIN + UNSERVED,
     "feature.yml": ON_FEATURES + ONE_JOB,
+    "awaited.yml": ON_AWAITED + ONE_JOB,
 }
 
 
