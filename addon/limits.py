@@ -7,8 +7,9 @@ others out, neither with many requests nor with slots that are held for long, su
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -61,11 +62,12 @@ class Limiter:
         self._free = slots
         self._held, self._waiting = Counter[str](), Counter[str]()
         self._queue: list[_Waiter] = []
+        self._returned = deque[_Waiter]()
 
     def acquire(self) -> Slot:
         """Waits for a free slot. Raises Busy, at once if too many requests of the same share wait already."""
         waiter = _Waiter({share.key: max(1, self._slots // share.divisor) for share in trace.current().shares})
-        with self._lock:
+        with self._exclusive():
             if self._is_free(waiter):  # then nobody who waits could have it: a slot is handed on when it is released
                 self._take(waiter)
             elif any(self._waiting[key] >= self._most_waiting for key in waiter.most):
@@ -79,7 +81,7 @@ class Limiter:
 
     def _give_up(self, waiter: _Waiter) -> None:
         """Raises Busy, unless a slot was granted at the last moment."""
-        with self._lock:
+        with self._exclusive():
             if not waiter.granted.is_set():
                 self._queue.remove(waiter)
                 self._waiting -= Counter(waiter.most.keys())
@@ -98,13 +100,31 @@ class Limiter:
         waiter.granted.set()
 
     def _give_back(self, waiter: _Waiter) -> None:
-        with self._lock:
-            self._free += 1
-            self._held -= Counter(waiter.most.keys())  # which drops what nobody holds any more
-            if (following := next(filter(self._is_free, self._queue), None)) is not None:
-                self._queue.remove(following)
-                self._waiting -= Counter(following.most.keys())
-                self._take(following)
+        """Never waits for the lock: the garbage collector may call this in a thread that has it."""
+        self._returned.append(waiter)
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Gives returned slots to those who wait, unless the lock's owner will do it."""
+        while self._returned and self._lock.acquire(blocking=False):
+            try:
+                while self._returned:
+                    self._free += 1
+                    self._held -= Counter(self._returned.popleft().most.keys())  # drops what nobody holds any more
+                    if (following := next(filter(self._is_free, self._queue), None)) is not None:
+                        self._queue.remove(following)
+                        self._waiting -= Counter(following.most.keys())
+                        self._take(following)
+            finally:
+                self._lock.release()
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        finally:
+            self._hand_on()
 
 
 @dataclass(eq=False, slots=True)

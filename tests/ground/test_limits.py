@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ import requests
 from addon import trace
 from addon.caller import Caller
 from addon.errors import Busy
-from addon.limits import Limiter
+from addon.limits import Limiter, Slot
 from tests.conftest import MAIN
 from tests.double import Double, Fault, JobSpec
 from tests.double.model import Run
@@ -38,6 +39,42 @@ def test_a_limiter_refuses_who_waited_in_vain() -> None:
         second.release()  # gives back no more than one place
         with limiter.acquire(), pytest.raises(Busy):
             limiter.acquire()
+
+
+class Forgotten:
+    """Holds a slot, and can only be freed by the garbage collector."""
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot, self._itself = slot, self
+
+    def __del__(self) -> None:
+        self._slot.release()
+
+
+def test_the_garbage_collector_may_release_a_slot_at_any_time() -> None:
+    """Also in a thread that is just taking or releasing one."""
+    limiter = Limiter("things", 2000)
+
+    def forget_many() -> None:
+        for number in range(1000):
+            gc.set_threshold(1 + number % 20)  # so that it runs at each place of the code once
+            Forgotten(limiter.acquire())
+            limiter.acquire().release()
+
+    before = gc.get_threshold()
+    try:
+        threads = [threading.Thread(target=forget_many, daemon=True) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert not any(thread.is_alive() for thread in threads), "a thread waits for itself"
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+    with ExitStack() as stack:
+        for _ in range(2000):
+            stack.enter_context(limiter.acquire())
 
 
 @pytest.fixture

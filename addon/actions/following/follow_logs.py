@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -46,7 +46,7 @@ class Following:
     """A stream of events, each with its job's index (None for the run), and the state of the run so far.
 
     `several` says that it is about several jobs. `cursors` are the positions at which a resumed stream begins, by
-    job. It holds a follower's slot until `close` is called.
+    job. It holds a follower's slot, and open logs, until `close` is called.
     """
 
     run: Run
@@ -93,7 +93,9 @@ class FollowLogs:
                 lambda: self._access.read(caller, run.repo), is_disconnected, lambda: self.stopping, self._recheck
             )
             following = Following(run, several, cursors, lambda: None)
-            following.events = (self._several if several else self._one)(following, query, options, guard, stack)
+            events = (self._several if several else self._one)(following, query, options, guard, stack)
+            following.events = events
+            stack.callback(events.close)  # not left to the garbage collector, which may run while a lock is held
             following.close = stack.pop_all().close
         return following
 
@@ -110,7 +112,7 @@ class FollowLogs:
 
     def _one(
         self, following: Following, query: Query, options: LogOptions, guard: Guard, stack: ExitStack
-    ) -> Iterator[JobEvent]:
+    ) -> Generator[JobEvent, None, None]:
         """The events of one job. What fails before the first one is raised now."""
         run = following.run
         cursor = following.cursors.get(run.detail.index)
@@ -118,7 +120,7 @@ class FollowLogs:
 
     def _several(
         self, following: Following, query: Query, options: LogOptions, guard: Guard, stack: ExitStack
-    ) -> Iterator[JobEvent]:
+    ) -> Generator[JobEvent, None, None]:
         first, which = following.run, str(query.job)
 
         def poll(before: Run | None) -> Run:
@@ -135,7 +137,7 @@ class FollowLogs:
 
         subscription = stack.enter_context(self._runs.subscribe(_key(first), poll))
 
-        def events() -> Iterator[JobEvent]:
+        def events() -> Generator[JobEvent, None, None]:
             for event in streams.several(subscription, which, open_job, guard):
                 following.run = subscription.wait(0, 0).value or first
                 yield event

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 
 from addon.actions.finding.find_job import MOST_JOBS, several_jobs
@@ -24,14 +24,14 @@ JobEvent = tuple[int | None, Event]
 OpenJob = Callable[[Job], AbstractContextManager[Follower | FinishedLog]]
 
 
-def one(index: int, follower: Follower, guard: Guard) -> Iterator[JobEvent]:
+def one(index: int, follower: Follower, guard: Guard) -> Generator[JobEvent, None, None]:
     """All events of one job."""
     while not follower.over:
         for event in follower.next_events(guard, WAIT_ONE):
             yield index, event
 
 
-def several(runs: Subscription[Run], which: str, open_job: OpenJob, guard: Guard) -> Iterator[JobEvent]:
+def several(runs: Subscription[Run], which: str, open_job: OpenJob, guard: Guard) -> Generator[JobEvent, None, None]:
     """All events of all jobs, as they come; or of the failed jobs (FAILED, UNSUCCESSFUL), after each one's end.
 
     The last event is the run's end. Jobs may be added to a run while it runs, and up to MOST_JOBS are followed.

@@ -35,6 +35,7 @@ from tests.double.serving import AbortError
 
 # Seconds that pass with each poll. A stream that has not ended after so many polls hangs.
 POLL, MOST_POLLS = 0.4, 3000
+STREAMS = 4
 
 
 class Clock:
@@ -176,11 +177,16 @@ class Simulation:
         self.double = Double(version)
         self.adapter = InProcess(self.double)
         admin = self.double.world.admin
-        transport = Transport("http://forgejo.test", 10, 4, streams=4)
+        self._transport = transport = Transport("http://forgejo.test", 10, 4, streams=STREAMS)
         transport._adapter = self.adapter
         session = AdminSession(transport, lambda: Credentials(admin.name, admin.password))
         session.check()
         self._web_ui, self._logs = WebUi(session), JobLogs(session)
+
+    @property
+    def open_streams(self) -> int:
+        """How many logs are being read."""
+        return STREAMS - self._transport._streams._free
 
     @property
     def world(self) -> Any:
@@ -213,7 +219,7 @@ class Follow:
     def __init__(self, use_case: FollowLogs) -> None:
         self._use_case = use_case
 
-    def _begun(self, query: Query, cursors: Mapping[int, Cursor]) -> Following:
+    def started(self, query: Query, cursors: Mapping[int, Cursor]) -> Following:
         """A client that gets an error asks again."""
         for _ in range(100):
             try:
@@ -224,7 +230,7 @@ class Follow:
 
     def text(self, query: Query) -> bytes:
         """The whole stream as text."""
-        found = self._begun(query, {})
+        found = self.started(query, {})
         try:
             return b"".join(events.as_text(found, LogOptions.of(query)))
         finally:
@@ -232,7 +238,7 @@ class Follow:
 
     def events(self, query: Query, cursors: Mapping[int, Cursor], stop: Callable[[bytes], bool]) -> bytes:
         """The stream of events, until `stop` is true for what has come so far."""
-        found = self._begun(query, cursors)
+        found = self.started(query, cursors)
         data = b""
         try:
             for chunk in events.as_event_stream(found, LogOptions.of(query)):
