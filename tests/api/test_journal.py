@@ -93,6 +93,15 @@ def test_lines_of_a_proxy(target: Target, demo: Sample) -> None:
     assert demo.reader not in log
 
 
+@pytest.mark.parametrize("target", ["v15"], indirect=True)
+def test_the_jobs_of_a_rerun_are_shown_as_a_parameter(target: Target, demo: Sample) -> None:
+    """Not as `job failed`, which reads as if it had failed."""
+    start = f"rerun of {demo.repo.full_name} run 2, "
+    target.request("POST", f"{demo.base}/2/rerun?job=failed", demo.writer)
+    patiently(lambda: start in target.proxy.log())
+    assert f"{start}job=failed\n" in target.proxy.log()
+
+
 def test_a_further_question_does_not_hide_who_wants_a_change(target: Target, demo: Sample) -> None:
     """With an event filter, the run's event is asked for after the permission to write."""
     target.request("POST", f"{demo.base}/2/rerun?event=push&dry_run=true", demo.writer)

@@ -9,6 +9,7 @@ import sys
 import time
 from typing import Any
 
+import pyfj
 import pytest
 import requests
 
@@ -214,6 +215,20 @@ def test_the_names_of_forgejos_fields(target: Target, demo: Sample) -> None:
     assert told["html_url"].endswith("/actions/runs/2") and told["repository"] is None
     (row, *_) = ask(target, demo).json()["workflow_runs"]
     assert row["updated"] == row["updated_at"] and row["duration"] == int(row["duration_seconds"] * 1e9)
+
+
+@old
+def test_a_client_of_forgejos_api_reads_the_list(target: Target, demo: Sample) -> None:
+    owner, _, name = demo.repo.full_name.partition("/")
+    with pyfj.Forgejo(target.proxy.url, token=demo.reader) as client:
+        listed = client.repos.actions.runs.list(
+            owner, name, status=["failure", "running"], ref="refs/heads/main", limit=3
+        )
+        (run,) = listed.workflow_runs or []
+        assert (run.index_in_repo, run.title, run.prettyref) == (2, demo.runs["failed"].title, "main")
+        assert run.updated is not None
+        (run,) = client.repos.actions.runs.list(owner, name, run_number=4).workflow_runs or []
+        assert (run.index_in_repo, run.commit_sha) == (4, demo.runs["branch"].sha)
 
 
 def test_the_list_that_is_the_same_on_every_version(target: Target, demo: Sample) -> None:
