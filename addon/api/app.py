@@ -80,7 +80,9 @@ def _answer(parts: Parts, secret: str) -> Response:
         raise Busy("too many requests at once; try again later", RETRY_AFTER)
     if _is_preflight() and (allowed := parts.cors.preflight(dict(request.headers))) is not None:
         trace.current().operation = Operation(journal.PREFLIGHT)
-        return Response(None, 200, allowed)
+        response = Response(None, 200, allowed)
+        del response.headers["Content-Type"]  # it has no body
+        return response
     target = request.environ["REQUEST_URI"]
     if routes.is_about(target):
         trace.current().operation = Operation(journal.ABOUT)

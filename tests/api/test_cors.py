@@ -27,9 +27,10 @@ class Site:
         return requests.request(method, url, headers=named, timeout=20)
 
     def preflight(self, path: str, method: str, wanted: str, base: str = "", origin: str = PAGE) -> dict[str, str]:
-        """Status and headers of the answer that matter to a browser."""
+        """Status and headers of the answer that matter to a browser, and whether it claims to have a body."""
         named = {"Access_Control_Request_Method": method, "Access_Control_Request_Headers": wanted}
-        return told(self.ask("OPTIONS", (base or self.url) + path, Origin=origin, **named))
+        answer = self.ask("OPTIONS", (base or self.url) + path, Origin=origin, **named)
+        return told(answer) | {"body": answer.headers.get("Content-Type", "none")}
 
 
 def told(answer: requests.Response) -> dict[str, str]:

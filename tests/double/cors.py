@@ -24,7 +24,8 @@ class Cors:
         method = request.headers.get("Access-Control-Request-Method")
         if request.method != "OPTIONS" or not method:
             return None
-        answer = Response("", 200)
+        answer = Response(None, 200)
+        del answer.headers["Content-Type"]
         for name in ("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"):
             answer.headers.add("Vary", name)
         wanted = request.headers.get("Access-Control-Request-Headers", "")
