@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
@@ -19,6 +20,7 @@ import pytest
 from addon import ROOT
 from addon.actions import annotations
 from addon.actions.logs import lines
+from addon.actions.logs.step_ranges import LogIndex, log_line_hash
 
 SHORT, TIMES = 1000, 4
 # Between the ratio of linear time, which is TIMES, and that of quadratic time, which is its square.
@@ -193,3 +195,14 @@ def test_lines_are_cut_in_linear_time(pump: bytes) -> None:
     short, long = (pump * (each // len(pump)) for each in (SHORT, SHORT * TIMES))
     plain = lambda text: list(lines.without_escapes(lines.without_timestamps(lines.blocks([text]))))  # noqa: E731
     assert is_linear(plain, short, long)
+
+
+@pytest.mark.parametrize("method", [LogIndex.find, LogIndex.find_begun])
+def test_lines_that_are_alike_are_found_in_linear_time(method: Callable[..., object]) -> None:
+    """Also where the last wanted line has not come yet, so that they almost stand at each place."""
+
+    def alike(count: int) -> tuple[LogIndex, array[int]]:
+        line = b"2026-11-24T02:15:41.0000000Z x"
+        return LogIndex([(line + b"\n") * 2 * count]), array("q", [log_line_hash(line)] * count + [7])
+
+    assert is_linear(lambda each: method(*each), alike(10 * SHORT), alike(10 * SHORT * TIMES))

@@ -57,17 +57,12 @@ class LogIndex:
         """The number of lines."""
         return len(self._hashes)
 
-    def find_begun(self, hashes: array[int], first: int = 0) -> LineRange | None:
+    def find_begun(self, hashes: array[int]) -> LineRange | None:
         """As `find`, but the log may end before these lines do. Then the range has those that are there."""
-        width = hashes.itemsize
-        log, wanted = self._hashes.tobytes(), hashes.tobytes()
-        place = first * width
-        while (place := log.find(wanted[:width], place)) >= 0:
-            size = min(len(wanted), len(log) - place)
-            if not place % width and log[place : place + size] == wanted[:size]:
-                return LineRange(place // width, size // width)
-            place += 1
-        return None
+        found = self.find(hashes)
+        if found is None and (count := _overlap(self._hashes[max(self.lines + 1 - len(hashes), 0) :], hashes)):
+            return LineRange(self.lines - count, count)
+        return found
 
     def position(self, line: int) -> int:
         """The position of a line in bytes; of the line behind the last one, the end."""
@@ -106,6 +101,28 @@ def _places(index: LogIndex, shown: Iterable[array[int]]) -> Iterator[LineRange 
         found = index.find(hashes, behind) or index.find(hashes)
         behind = behind if found is None else found.first + found.count
         yield found
+
+
+def _overlap(log: array[int], wanted: array[int]) -> int:
+    """How many of the first wanted lines are also the last lines of the log, which has fewer lines than are wanted.
+
+    It takes linear time, also if all lines are alike (the algorithm of Knuth, Morris and Pratt). `borders` says of each
+    beginning of the wanted lines how many lines both begin and end it, if not all.
+    """
+    borders = array("q", [0])
+    for line in wanted[1:]:
+        borders.append(_overlap_with(line, borders[-1], borders, wanted))
+    count = 0
+    for line in log:
+        count = _overlap_with(line, count, borders, wanted)
+    return count
+
+
+def _overlap_with(line: int, count: int, borders: array[int], wanted: array[int]) -> int:
+    """The new overlap after one more line, if it was `count` before."""
+    while count and wanted[count] != line:
+        count = borders[count - 1]
+    return count + (wanted[count] == line)
 
 
 def check_size(run: Run, size: int) -> None:
