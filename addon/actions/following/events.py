@@ -60,7 +60,10 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end of a job's or a run's stream. `reason` is done, step, rerun, expired, missing, access or stopping."""
+    """The end of a job's or a run's stream.
+
+    `reason` is done, step, rerun, expired, missing, incomplete, access or stopping.
+    """
 
     reason: str
     status: Status

@@ -98,7 +98,7 @@ class Follower:
             yield from self._check_task(feed)
             yield from self._wanted(feed)
         if feed.over is not None:
-            yield self._ended("missing" if feed.over == "done" and feed.size is None else feed.over)
+            yield self._ended(*_ending(feed.over, feed))
 
     def _check_task(self, feed: Feed) -> Iterator[Note]:
         """After a rerun (before v13) the log is another one, and the cursor's position means nothing."""
@@ -144,6 +144,15 @@ class Follower:
     def _ended(self, reason: str, text: str = "") -> End:
         self.over = True
         return End(reason, self._status, text)
+
+
+def _ending(reason: str, feed: Feed) -> tuple[str, str]:
+    """The reason of the end and its words. A job that is done may lack its log, or lines of the followed step."""
+    if reason == "done" and feed.size is None:
+        return "missing", ""
+    if reason == "done" and feed.step is not None and feed.step.pending:
+        return "incomplete", f"the run's page shows {len(feed.step.pending)} more"
+    return reason, ""
 
 
 class FinishedLog:

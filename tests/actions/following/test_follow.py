@@ -59,6 +59,25 @@ def steps(target: Target, demo: Sample) -> None:
     assert {(2, "success"), (3, "failure")} < set(found)
 
 
+def a_step_with_lines_that_the_log_lacks(target: Target, demo: Sample) -> None:
+    """The run's page shows them, and the stream says at its end that they are missing: one of two, or the only one."""
+    scene = Scene(target, demo, JobSpec("job", steps=["one", "two"]), JobSpec("other", steps=["one"])).begin()
+    scene.rest()
+    other = scene.run.jobs[1]
+    scene.world.play(other, "failure", [["set up"], ["a", "b"]])
+    for job in scene.run.jobs:
+        job.task.log.hidden = len(re.findall(rb".*\n", job.log_bytes())[-1])
+    said = "the log lacks lines of the step (the run's page shows 1 more)"
+    assert Reader(scene.open("&step=3")).whole() == f"==> job (0) · {said} <==\n".encode()
+    text = Reader(scene.open("&step=2&job=1&timestamps=false")).whole()
+    assert text == f"a\n==> other (1) · {said} <==\n".encode()
+    found = [each[:2] for each in events(Reader(scene.open("&step=2&job=1", **EVENTS)).whole())]
+    assert found[-2:] == [
+        ("note", {"job": 1, "text": said}),
+        ("end", {"reason": "incomplete", "status": "failure"}),
+    ]
+
+
 def taken_up_again(target: Target, demo: Sample) -> None:
     """Last-Event-ID goes on behind the line that bore it."""
     scene = Scene(target, demo).begin()
@@ -181,6 +200,7 @@ SCENES = (
     a_waiting_job,
     a_running_job,
     steps,
+    a_step_with_lines_that_the_log_lacks,
     taken_up_again,
     a_cancelled_job,
     an_expired_log,
