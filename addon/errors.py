@@ -65,6 +65,10 @@ class NotFound(ApiError):
     status = 404
 
 
+class LogTooLarge(NotFound):
+    """A log is too large to tell its steps apart."""
+
+
 class RunNotFound(NotFound):
     """There is no run of this number. With `number` None, no run matches the filters."""
 

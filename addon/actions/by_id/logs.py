@@ -13,7 +13,7 @@ from addon.actions.logs.options import LogOptions
 from addon.actions.logs.reader import LogReader
 from addon.actions.logs.wanted_lines import WantedLines
 from addon.caller import Caller
-from addon.errors import Gone, NotFound, UpstreamTimeout, UpstreamUnexpected
+from addon.errors import Gone, LogTooLarge, NotFound, UpstreamTimeout, UpstreamUnexpected
 from addon.forgejo.job_logs import JobLogs, Log
 from addon.forgejo.web_ui import WebUi
 from addon.model import Job, Repo, Run
@@ -130,5 +130,7 @@ def _translated[T](open_log: Callable[[], T]) -> T:
         return open_log()
     except Gone:
         raise NotFound(EXPIRED) from None
+    except LogTooLarge:
+        raise
     except NotFound:
         raise LogFileMissing from None

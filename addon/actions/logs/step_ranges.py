@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from addon.actions.logs.reader import LogReader
-from addon.errors import NotFound
+from addon.errors import LogTooLarge
 from addon.forgejo.job_logs import JobLogs
 from addon.limits import Limiter
 from addon.model import LineRange, Run
@@ -79,7 +79,7 @@ class StepRanges:
     def find(self, run: Run, steps: Sequence[int]) -> tuple[LogIndex, list[LineRange | None]]:
         """The log, and the lines of the steps (places from 0) in it. None is a step whose lines are not in the log.
 
-        A step without lines has the count 0. Raises NotFound for a log that is too large to search.
+        A step without lines has the count 0. Raises LogTooLarge.
         """
         with self._limiter.acquire():
             check_size(run, self._reader.end(run, 1).size)
@@ -126,11 +126,11 @@ def _overlap_with(line: int, count: int, borders: array[int], wanted: array[int]
 
 
 def check_size(run: Run, size: int) -> None:
-    """Raises NotFound for a log that is too large to search."""
+    """Raises LogTooLarge for a log that is too large to search."""
     if size > MOST_SEARCHED:
-        raise NotFound(
+        raise LogTooLarge(
             f"the log of job {run.detail.index} ({run.detail.name}) has {size >> 20} MiB: its steps are told apart up "
-            f"to {MOST_SEARCHED >> 20} MiB; leave step and failed_steps out, or use tail"
+            f"to {MOST_SEARCHED >> 20} MiB; ask for the whole log, or for its end"
         )
 
 

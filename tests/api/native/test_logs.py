@@ -8,6 +8,7 @@ import pyfj
 import pytest
 
 from tests.api.native.conftest import ById, few_versions
+from tests.double import JobSpec
 from tests.double.rerun import rerun
 from tests.support.sample import Sample
 
@@ -110,6 +111,23 @@ def test_what_is_not_there(by_id: ById, native_demo: Sample) -> None:
     job.task.log = None
     missing = by_id.ask("GET", base, native_demo.reader)
     assert (missing.status_code, missing.json()["message"]) == (500, "")
+
+
+@few_versions
+def test_a_step_of_a_log_that_is_too_large(by_id: ById, native_demo: Sample) -> None:
+    """In the words that a request by number gets. The whole log is there."""
+    run = by_id.world.run(native_demo.repo, jobs=[JobSpec("big")])
+    by_id.world.big_log(run.jobs[0], 65 << 20)
+    name = native_demo.repo.full_name
+    big = by_id.ask("GET", f"{name}/actions/jobs/{run.jobs[0].id}/logs?step=1", native_demo.reader)
+    by_number = by_id.ask("GET", f"{name}/actions/runs/by-number/{run.index}/logs?step=2", native_demo.reader)
+    assert (big.status_code, by_number.status_code) == (404, 404), big.text
+    assert big.json()["message"] == by_number.json()["message"]
+    assert "has 65 MiB: its steps are told apart up to 64 MiB; ask for the whole log" in big.json()["message"]
+    end = by_id.ask(
+        "GET", f"{name}/actions/jobs/{run.jobs[0].id}/logs", native_demo.reader, headers={"Range": "bytes=-9"}
+    )
+    assert (end.status_code, len(end.content)) == (206, 9)
 
 
 def test_attempts(by_id: ById, native_demo: Sample) -> None:
