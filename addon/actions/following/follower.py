@@ -17,7 +17,7 @@ from addon.actions.logs import lines
 from addon.actions.logs.options import LogOptions
 from addon.actions.logs.reader import LogReader
 from addon.actions.polling import Subscription
-from addon.errors import ApiError, Gone, InternalError, NotFound
+from addon.errors import ApiError, Gone, InternalError, LogTooLarge, NotFound
 from addon.model import Status
 
 
@@ -54,7 +54,7 @@ class Follower:
                 yield from self._guarded(snapshot.value, is_new or self._behind, guard)
             guard.has_worked()
         except NotFound as error:
-            yield self._ended("missing", error.message)
+            yield self._ended(_lack(error), error.message)
         except InternalError:
             raise
         except ApiError as error:
@@ -155,6 +155,11 @@ def _ending(reason: str, feed: Feed) -> tuple[str, str]:
     return reason, ""
 
 
+def _lack(error: ApiError) -> str:
+    """The reason of an end because of an error."""
+    return "incomplete" if isinstance(error, LogTooLarge) else "missing"
+
+
 class FinishedLog:
     """The log of a job that is already over, in the place of a follower: the wanted lines, and the end."""
 
@@ -175,4 +180,4 @@ class FinishedLog:
                     return
                 yield Lines(block, Cursor(line=None))
         except (NotFound, Gone) as error:
-            yield End("missing", self._status, error.message)
+            yield End(_lack(error), self._status, error.message)

@@ -24,7 +24,7 @@ ENDINGS = {
     "rerun": "a rerun has started",
     "expired": "the log has expired: Forgejo has deleted it",
     "missing": "there is no log",
-    "incomplete": "the log lacks lines of the step",
+    "incomplete": "lines of the step are missing",
     "access": "access has ended",
     "stopping": "the proxy is being stopped",
 }

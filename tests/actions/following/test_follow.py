@@ -67,7 +67,7 @@ def a_step_with_lines_that_the_log_lacks(target: Target, demo: Sample) -> None:
     scene.world.play(other, "failure", [["set up"], ["a", "b"]])
     for job in scene.run.jobs:
         job.task.log.hidden = len(re.findall(rb".*\n", job.log_bytes())[-1])
-    said = "the log lacks lines of the step (the run's page shows 1 more)"
+    said = "lines of the step are missing (the run's page shows 1 more)"
     assert Reader(scene.open("&step=3")).whole() == f"==> job (0) · {said} <==\n".encode()
     text = Reader(scene.open("&step=2&job=1&timestamps=false")).whole()
     assert text == f"a\n==> other (1) · {said} <==\n".encode()
@@ -76,6 +76,16 @@ def a_step_with_lines_that_the_log_lacks(target: Target, demo: Sample) -> None:
         ("note", {"job": 1, "text": said}),
         ("end", {"reason": "incomplete", "status": "failure"}),
     ]
+
+
+def a_step_of_a_log_that_is_too_large(target: Target, demo: Sample) -> None:
+    """There is a log, and why the step is not told apart is said."""
+    scene = Scene(target, demo)
+    scene.world.big_log(scene.job, 65 << 20)
+    scene.world.finish(scene.job, "failure")
+    for query in ("&step=2", "&job=failed&failed_steps=true"):
+        said = Reader(scene.open(query)).whole().decode()
+        assert "==> job (0) · lines of the step are missing (the log of job 0 (job) has 65 MiB: its steps are" in said
 
 
 def taken_up_again(target: Target, demo: Sample) -> None:
@@ -201,6 +211,7 @@ SCENES = (
     a_running_job,
     steps,
     a_step_with_lines_that_the_log_lacks,
+    a_step_of_a_log_that_is_too_large,
     taken_up_again,
     a_cancelled_job,
     an_expired_log,
