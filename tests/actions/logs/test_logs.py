@@ -81,6 +81,9 @@ def test_failed_jobs_as_text(target: Target, demo: Sample) -> None:
         b"==> test (1) \xc2\xb7 failure <==\n",
         bare(job.log_bytes().splitlines(keepends=True)[-1]),
     ]
+
+
+def test_no_failed_job_is_said(target: Target, demo: Sample) -> None:
     assert logs(target, demo, "job=failed", 1).text == "(no job of run 1 failed)\n"
     empty = logs(target, demo, "job=unsuccessful&format=zip", 1).content
     with zipfile.ZipFile(io.BytesIO(empty)) as archive:
