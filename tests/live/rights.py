@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.live.server import PRIVATE, PUBLIC, ROLES, Server
+from tests.live.server import ROLES, Server
 
 # People beside those of every test, with what is special about them.
 PEOPLE: Mapping[str, Mapping[str, bool]] = {
@@ -21,13 +21,13 @@ PEOPLE: Mapping[str, Mapping[str, bool]] = {
     "restricted-coder": {"restricted": True},
     "restricted-reader": {"restricted": True},
 }
-ARCHIVED, OFF = "archived", "off"
-# The repositories of `owner`: how they are in the end. All but the public one are private.
-CHANGES: Mapping[str, Mapping[str, bool]] = {
-    PRIVATE: {},
-    PUBLIC: {},
-    ARCHIVED: {"archived": True},
-    OFF: {"has_actions": False},
+ARCHIVED = "archived"
+# Repositories of `owner`: whether they are private, and what is changed when they have their runs.
+REPOSITORIES: Mapping[str, tuple[bool, Mapping[str, bool]]] = {
+    "private": (True, {}),
+    "public": (False, {}),
+    ARCHIVED: (True, {"archived": True}),
+    "off": (True, {"has_actions": False}),
 }
 # Their collaborators beside those of every test.
 COLLABORATORS: Mapping[str, str] = {
@@ -55,8 +55,8 @@ REDUCED: Mapping[str, tuple[str, str | None]] = {
     "owner-issue": ("owner", None),
     "writer-public": ("writer", None),
     "actions-writer-read": ("actions-writer", None),
-    "owner-one": ("owner", PRIVATE),
-    "site-admin-one": ("site-admin", PUBLIC),
+    "owner-one": ("owner", "private"),
+    "site-admin-one": ("site-admin", "public"),
 }
 # From this version on a token can be for some repositories only.
 TOKENS_BY_REPOSITORY_SINCE = 15
@@ -78,27 +78,21 @@ def callers(major: int) -> dict[str | None, str | None]:
     return {None: None, **{role: role for role in (*ROLES, *PEOPLE)}, **reduced}
 
 
-def make(server: Server, waiting: int) -> dict[str, int]:
-    """Makes the people, organisations and repositories; a run that waits in each repository, by the full name.
-
-    `waiting` is that of the private repository: another push would cancel it.
-    """
+def make(server: Server) -> dict[str, int]:
+    """Makes the people, organisations and repositories; a run that waits in each repository, by the full name."""
     for role in PEOPLE:
         server.person(role)
-    for repo in CHANGES:
-        if repo not in (PRIVATE, PUBLIC):
-            server.repository(repo)
+    for repo, (private, _) in REPOSITORIES.items():
+        server.repository(repo, private)
         for role, right in COLLABORATORS.items():
             server.collaborator(repo, role, right)
     for name, (visibility, private) in ORGANISATIONS.items():
         server.organisation(f"{name}-{server.unique}", visibility, TEAMS, private)
-    for name, (role, repo) in REDUCED.items():
-        if repo and server.major >= TOKENS_BY_REPOSITORY_SINCE:
-            server.token_of(role, name, repo)
-    others = [repo for repo in CHANGES if repo != PRIVATE]
-    names = [*others, *(f"{name}-{server.unique}/demo" for name in ORGANISATIONS)]
-    made = {server.repo(name): server.push("unserved.yml", "for nobody", repo=name) for name in names}
-    return {server.repo(PRIVATE): waiting, **made}
+    for name, (role, only) in REDUCED.items():
+        if only and server.major >= TOKENS_BY_REPOSITORY_SINCE:
+            server.token_of(role, name, only)
+    names = [*REPOSITORIES, *(f"{name}-{server.unique}/demo" for name in ORGANISATIONS)]
+    return {server.repo(name): server.push("unserved.yml", "for nobody", repo=name) for name in names}
 
 
 def settle(server: Server) -> None:
@@ -106,6 +100,6 @@ def settle(server: Server) -> None:
     for role, traits in PEOPLE.items():
         if traits:
             server.mark(role, **traits)
-    for repo, settings in CHANGES.items():
+    for repo, (_, settings) in REPOSITORIES.items():
         if settings:
             server.change(repo, **settings)
