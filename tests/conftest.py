@@ -15,7 +15,7 @@ import requests
 from tests.double import Double
 from tests.double.case import Case
 from tests.double.versions import NEWEST
-from tests.support import contract
+from tests.support import client, contract
 from tests.support.proxy import Proxy, start_proxy
 from tests.support.sample import Sample, sample
 
@@ -51,7 +51,7 @@ class Target:
         """A request through the proxy, with the caller's token."""
         headers: Mapping[str, str] = {"Authorization": f"token {token}"} if token else {}
         headers = {**headers, **kwargs.pop("headers", {})}
-        response = requests.request(method, self.proxy.url + path, headers=headers, timeout=20, **kwargs)
+        response = client.request(method, self.proxy.url + path, headers=headers, timeout=20, **kwargs)
         contract.check(method, path, response)
         return response
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import base64
 import math
-import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import requests
 
 from addon.forgejo.admin.credentials import totp
 from tests.conftest import Target
 from tests.double import JobSpec
 from tests.double.sessions import Session
 from tests.forgejo.access_table import BY_ID, IN_VAIN, OPERATIONS, OWN_SINCE, REPOSITORIES, expected
+from tests.support import client
 
 pytestmark = pytest.mark.more_versions
 
@@ -46,7 +45,7 @@ class Scene:
     """The table's people and repositories in a stand-in's world, under names of its own."""
 
     def __init__(self, target: Target, unique: str, operation: str) -> None:
-        self._operation, self._threads = OPERATIONS.get(operation) or BY_ID[operation], threading.local()
+        self._operation = OPERATIONS.get(operation) or BY_ID[operation]
         self._world, self._unique, self._target = target.world, unique, target
         self.people = {name: self._world.user(f"{name}-{unique}") for name in PEOPLE}
         self.people["second"].totp = TOTP
@@ -127,19 +126,9 @@ class Scene:
         run = self.repos[repo].runs[number - 1] if repo in self.repos else None
         path = self._operation.path.format(n=number, run=run.id if run else 1, job=run.jobs[0].id if run else 1)
         url = f"{self._target.proxy.url}/api/v1/repos/{self.names[repo]}/actions/{path}"
-        answer = self._session().request(
-            self._operation.method, url, headers=asks.headers, params=asks.parameters, timeout=20
-        )
+        answer = client.request(self._operation.method, url, headers=asks.headers, params=asks.parameters, timeout=20)
         assert "X-Actions-Extension" in answer.headers
         return answer.status_code
-
-    def _session(self) -> requests.Session:
-        """Each thread's connection stays open, which is quicker."""
-        if not hasattr(self._threads, "session"):
-            self._threads.session = requests.Session()
-            self._threads.session.trust_env = False
-        session: requests.Session = self._threads.session
-        return session
 
     def by_session(self) -> set[str]:
         """The repositories of this scene that the administrator's session was used on."""

@@ -20,6 +20,7 @@ from tests.live.report import tell
 from tests.live.scenes import Scene, perform
 from tests.live.server import PRIVATE, Server
 from tests.live.stand_in import StandIn
+from tests.support import client
 from tests.support.proxy import Proxy, start_proxy
 
 VARIABLES = ("FORGEJO_LIVE_URL", "FORGEJO_LIVE_ADMIN_USER", "FORGEJO_LIVE_ADMIN_PASSWORD")
@@ -49,7 +50,7 @@ class Stage:
         """A request through the proxy as one of the people; `path` follows `…/actions/runs/`."""
         headers = {"Authorization": f"token {self.server.tokens[role]}"} if role else {}
         url = f"{self.proxy.url}/api/v1/repos/{self.server.repo(repo)}/actions/runs/{path}"
-        return requests.request(method, url, headers=headers, timeout=30, **kwargs)  # type: ignore[arg-type]
+        return client.request(method, url, headers=headers, timeout=30, **kwargs)
 
     def of(self, scene: str, path: str, role: str | None = "reader", method: str = "GET") -> requests.Response:
         """A request for what follows the number of a scene's run."""

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.double import Double
-from tests.support import contract
+from tests.support import client, contract
 from tests.support.proxy import Proxy, start_proxy
 from tests.support.sample import Sample, sample
 
@@ -56,7 +56,7 @@ class ById:
         headers = {"Authorization": f"token {token}"} if token else {}
         headers |= kwargs.pop("headers", {})
         target = f"/api/v1/repos/{path}"
-        answer = requests.request(method, f"{self.proxy.url}{target}", headers=headers, timeout=30, **kwargs)
+        answer = client.request(method, f"{self.proxy.url}{target}", headers=headers, timeout=30, **kwargs)
         if "/actions/jobs/" in path:  # what the description has of this dialect
             contract.check(method, target, answer)
         return answer
