@@ -92,7 +92,7 @@ def ours(contestants: Sequence[Contestant]) -> list[Contestant]:
 def _started(
     revision: Revision, upstream: str, admin: tuple[str, str], options: Mapping[str, object] | None
 ) -> AbstractContextManager[Proxy]:
-    return start_proxy(upstream, admin, options, root=revision.root, python=revision.python)
+    return start_proxy(upstream, admin, options, root=revision.root, python=revision.python, forked=False)
 
 
 def _revision(revision: Revision, proxy: Proxy) -> Contestant:
@@ -103,7 +103,7 @@ def _revision(revision: Revision, proxy: Proxy) -> Contestant:
 def _bare_mitmdump(upstream: str) -> Iterator[Contestant]:
     port = _free_port()
     options = WITHOUT_ADDON | {"mode": [f"reverse:{upstream}@127.0.0.1:{port}"]}
-    with start_proxy(upstream, options=options, listening=False) as proxy:
+    with start_proxy(upstream, options=options, listening=False, forked=False) as proxy:
         _wait_for(port)
         yield Contestant(BARE, f"http://127.0.0.1:{port}", proxy.process.pid)
 

@@ -159,7 +159,7 @@ def main() -> int:
     given = parser.parse_args()
     with Double(version=given.version) as double:
         demo, admin = sample(double.world, "flood"), double.world.admin
-        with start_proxy(double.url, (admin.name, admin.password)) as proxy:
+        with start_proxy(double.url, (admin.name, admin.password), forked=False) as proxy:
             address, chosen = proxy.url.removeprefix("http://"), calls(double, demo)
             if given.strangers:
                 return 0 if soak(double, demo, address, given.seconds) else 1

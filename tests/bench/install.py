@@ -75,7 +75,7 @@ def start_up(forgejo: Forgejo, revisions: Sequence[Revision], rounds: int) -> Ta
     for _ in range(rounds):
         for each in revisions:
             started = time.perf_counter()
-            with start_proxy(forgejo.url, forgejo.admin, root=each.root, python=each.python) as proxy:
+            with start_proxy(forgejo.url, forgejo.admin, root=each.root, python=each.python, forked=False) as proxy:
                 listens = time.perf_counter() - started
                 download(proxy.url, f"{forgejo.base}/latest", credentials(forgejo))
                 first = time.perf_counter() - started

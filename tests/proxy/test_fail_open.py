@@ -55,7 +55,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     environment = {"PYTHONPATH": str(PLANTED), "PLANTED": str(switch)}
     with Double(version="v15") as double:
         demo, admin = sample(double.world, "planted"), double.world.admin
-        with start_proxy(double.url, (admin.name, admin.password), environment=environment) as proxy:
+        with start_proxy(double.url, (admin.name, admin.password), environment=environment, forked=False) as proxy:
             yield Stage(double, proxy, demo, switch)
 
 
@@ -128,10 +128,10 @@ def test_an_application_that_does_not_start(tmp_path: Path) -> None:
     switch.write_text("start")
     environment = {"PYTHONPATH": str(PLANTED), "PLANTED": str(switch)}
     with Upstream() as upstream:
-        with start_proxy(upstream.url, environment=environment, listening=False) as proxy:
+        with start_proxy(upstream.url, environment=environment, listening=False, forked=False) as proxy:
             assert proxy.process.wait(20) == 1
         switch.write_text("")
-        with start_proxy(upstream.url, environment=environment) as proxy:
+        with start_proxy(upstream.url, environment=environment, forked=False) as proxy:
             bad = proxy.url + PATH.replace("latest", "0")
             assert requests.get(bad, timeout=20).status_code == 400
             switch.write_text("start")

@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from addon import ROOT
+from tests.support.forked import ForkedMitmdump
 
 LISTENING = re.compile(r"listening on (http://[0-9.]+:[0-9]+)")
 START_TIMEOUT = 120.0
@@ -25,7 +26,7 @@ START_TIMEOUT = 120.0
 class Proxy:
     """A running mitmdump; `url` is where it listens."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str] | ForkedMitmdump) -> None:
         self.process = process
         self.url = ""
         self._lines: list[str] = []
@@ -93,37 +94,33 @@ def start_proxy(
     program: str = "mitmdump",
     root: Path = ROOT,
     python: str = sys.executable,
+    forked: bool = True,
 ) -> Iterator[Proxy]:
     """mitmdump, or mitmweb, with the project's mitm.yaml, changed by `options`, on a free port before `upstream`.
 
     `admin` is the administrator's name and password. With `listening` False it isn't waited for. `root` and `python`
-    can be those of another revision of the project.
+    can be those of another revision of the project. `forked` may be used where the start itself is not of interest.
     """
     with tempfile.TemporaryDirectory() as confdir:
         config = yaml.safe_load((root / "mitm.yaml").read_text())
         config |= {"mode": [f"reverse:{upstream}@127.0.0.1:0"], "scripts": [str(root / "addon/entry.py")]}
         Path(confdir, "config.yaml").write_text(yaml.safe_dump(config | dict(options or {})))
-        process = subprocess.Popen(
-            [
-                python,
-                "-c",
-                f"from mitmproxy.tools.main import {program}; {program}()",
-                "--set",
-                f"confdir={confdir}",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=root,
-            env={
-                **os.environ,
-                "PYTHONUNBUFFERED": "1",
-                "FORGEJO_ADMIN_USER": admin[0],
-                "FORGEJO_ADMIN_PASSWORD": admin[1],
-                **(environment or {}),
-            },
-        )
+        account = {"FORGEJO_ADMIN_USER": admin[0], "FORGEJO_ADMIN_PASSWORD": admin[1]}
+        variables = {**os.environ, **account, **(environment or {})}
+        arguments = ("--set", f"confdir={confdir}")
+        process: subprocess.Popen[str] | ForkedMitmdump
+        if forked and (program, root, python) == ("mitmdump", ROOT, sys.executable):
+            process = ForkedMitmdump(arguments, root, variables)
+        else:
+            process = subprocess.Popen(
+                [python, "-c", f"from mitmproxy.tools.main import {program}; {program}()", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                cwd=root,
+                env={"PYTHONUNBUFFERED": "1", **variables},
+            )
         proxy = Proxy(process)
         try:
             if listening:
