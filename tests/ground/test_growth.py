@@ -40,17 +40,20 @@ def expressions() -> Iterator[Expression]:
             methods.setdefault(node.value.id, set()).add(node.attr)
     for path, tree in trees.items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Assign) and _is_use_of_re(node.value, "compile"):
+            if isinstance(node, ast.Assign) and _function_of_re(node.value) == "compile":
                 pattern = _compiled(node.value)
                 for method in sorted(methods[node.targets[0].id]):  # type: ignore[attr-defined]
                     yield f"{path.name}:{node.lineno}", pattern, method
-            for method in USES:
-                if _is_use_of_re(node, method):
-                    yield f"{path.name}:{node.lineno}", _compiled(node), method  # type: ignore[attr-defined]
+            if (method := _function_of_re(node)) in USES:
+                yield f"{path.name}:{node.lineno}", _compiled(node), method  # type: ignore[attr-defined]
 
 
-def _is_use_of_re(node: ast.AST, function: str) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func) == f"re.{function}"
+def _function_of_re(node: ast.AST) -> str:
+    """The name of the function that is called, if it is one of `re`."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return ""
+    module = node.func.value
+    return node.func.attr if isinstance(module, ast.Name) and module.id == "re" else ""
 
 
 def _compiled(call: Any) -> re.Pattern[Any]:
