@@ -22,7 +22,7 @@ from tests.double import Double, JobSpec
 from tests.double.server import Recorded
 from tests.support.proxy import Proxy, raw, start_proxy
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 PAGE = re.compile(r"/([^/]+)/([^/]+)/actions(?:/runs/(latest|[0-9]+)(/[a-z0-9/]*|/artifacts/[^/]+)?)?")
 PROBE = re.compile(r"/api/v1/repos/([^/]+)/([^/]+)/actions/(runs|tasks|workflows/_/dispatches)")
 SECRET = "only the victim may read this"
