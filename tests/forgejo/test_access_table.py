@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from addon.forgejo.admin.credentials import totp
-from tests.conftest import Target
+from tests.conftest import MAIN, VERSIONS, Target
 from tests.double import JobSpec
 from tests.double.sessions import Session
 from tests.forgejo.access_table import BY_ID, IN_VAIN, OPERATIONS, OWN_SINCE, REPOSITORIES, expected
 from tests.support import client
 
-pytestmark = pytest.mark.more_versions
+# The oldest, the one whose grid is written out, and the newest.
+TABLES = sorted({*MAIN, "v13"}, key=VERSIONS.index)
 
 RESTRICTED = ("restricted", "restricted-actions", "restricted-code")
 PEOPLE = (
@@ -152,6 +153,7 @@ def wrong(scene: Scene, cells: Mapping[tuple[str, str], int]) -> dict[tuple[str,
         return {cell: (status, cells[cell]) for cell, status in found if status != cells[cell]}
 
 
+@pytest.mark.parametrize("target", TABLES, indirect=True)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_caller_and_repository(target: Target, unique: str, operation: str) -> None:
     check(target, unique, operation)

@@ -191,6 +191,7 @@ def test_nothing_is_said_or_saved(double: Double, tmp_path: Path) -> None:
     assert any(flow.error for flow in flows), "no request failed in the proxy"
 
 
+@pytest.mark.parametrize("double", ["v15"], indirect=True)
 def test_mitmweb_shows_none(double: Double) -> None:
     admin = double.world.admin
     with socket.socket() as free:
