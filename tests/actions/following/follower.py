@@ -95,7 +95,7 @@ class Reader:
         """Everything, to the stream's proper end."""
         self._thread.join(self._patience)
         assert not self._thread.is_alive(), f"the stream goes on after {self.data!r}"
-        assert self.error is None
+        assert self.error is None, f"the stream broke off after {self.data[-200:]!r}: {self.error!r}"
         return self.data
 
     def _read(self) -> None:
