@@ -12,7 +12,7 @@ from addon.actions.finding.run_selector import Reading
 from addon.actions.logs.reader import LogReader
 from addon.actions.logs.step_ranges import StepRanges
 from addon.actions.query import NEWEST, Query
-from addon.actions.waiting import IsDisconnected, Waiting
+from addon.actions.waiting import IsDisconnected, Waiting, check_connected
 from addon.caller import Caller
 from addon.errors import BadRequest, Gone, NotFound, UpstreamUnexpected
 from addon.forgejo.job_logs import JobLogs
@@ -66,7 +66,8 @@ class ReadJobs:
             run = self._facts.of_run(grant, run)
         with trace.timed("forgejo"):
             page = query.of_page(run.jobs)
-            return JobList(run, self._details(run, page) if query.steps else {}, page=page)
+            details = self._details(run, page, is_disconnected) if query.steps else {}
+            return JobList(run, details, page=page)
 
     def one(self, query: Query, caller: Caller, is_disconnected: IsDisconnected, with_ranges: bool = True) -> Run:
         """The run with one job in detail; `with_ranges` also the place of its steps' lines in the log."""
@@ -78,7 +79,7 @@ class ReadJobs:
         with trace.timed("access"):
             return self._facts.of_job(grant, self._facts.of_run(grant, run))
 
-    def attempts(self, query: Query, caller: Caller) -> JobList:
+    def attempts(self, query: Query, caller: Caller, is_disconnected: IsDisconnected) -> JobList:
         """The jobs with their attempts. Raises NotFound for a version that does not number them (before v13)."""
         run = self._finder.to_read(query, caller, Reading(named_index(query)))
         if run.detail.attempts is None:
@@ -86,14 +87,18 @@ class ReadJobs:
         only = None if query.job is None else job_index(run, query.job)
         with trace.timed("forgejo"):
             page = query.of_page(run.jobs if only is None else (run.jobs[only],))
-            return JobList(run, self._details(run, page), only, page)
+            return JobList(run, self._details(run, page, is_disconnected), only, page)
 
-    def _details(self, run: Run, jobs: Sequence[Job]) -> Mapping[int, JobDetail]:
+    def _details(self, run: Run, jobs: Sequence[Job], is_disconnected: IsDisconnected) -> Mapping[int, JobDetail]:
         """These jobs in detail, each at its newest attempt. Their pages are read side by side."""
+
+        def detail(job: Job) -> JobDetail:
+            check_connected(is_disconnected)
+            return self._web_ui.in_detail(run, job).detail
+
         check_count(run, jobs)
         with trace.pool(SIDE_BY_SIDE) as pool:
-            pages = pool.map(lambda job: self._web_ui.in_detail(run, job).detail, jobs)
-            return {job.index: detail for job, detail in zip(jobs, pages, strict=True)}
+            return {job.index: found for job, found in zip(jobs, pool.map(detail, jobs), strict=True)}
 
     def _with_ranges(self, run: Run) -> JobDetail:
         """The job's detail with the place of its steps' lines, unless there is no log, or it is too large."""

@@ -14,9 +14,8 @@ from addon.actions.annotations import LEVELS
 from addon.actions.explain import Explain, Explanation, FailedJob, LocatedAnnotation
 from addon.actions.finding.find_job import several_jobs
 from addon.actions.query import FAILED, UNSUCCESSFUL, Query
-from addon.actions.waiting import IsDisconnected, Waiting
+from addon.actions.waiting import IsDisconnected, Waiting, check_connected
 from addon.caller import Caller
-from addon.errors import ClientDisconnected
 from addon.forgejo.artifacts import ArtifactPages
 from addon.forgejo.job_logs import JobLogs
 from addon.forgejo.web_ui import WebUi
@@ -85,8 +84,7 @@ class Summarize:
 
     def _summarize(self, run: Run, lines: int, is_disconnected: IsDisconnected) -> Summary:
         def explain(job: Job) -> Explanation | None:
-            if is_disconnected():
-                raise ClientDisconnected("the client has disconnected")
+            check_connected(is_disconnected)
             return self._explained(run, job, lines)
 
         failed = sorted(several_jobs(run, UNSUCCESSFUL), key=lambda job: job.status is Status.CANCELLED)

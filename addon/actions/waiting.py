@@ -32,6 +32,12 @@ NOT_STARTED = (Status.WAITING, Status.BLOCKED)
 IsDisconnected = Callable[[], bool]
 
 
+def check_connected(is_disconnected: IsDisconnected) -> None:
+    """Raises ClientDisconnected if nobody reads the response any more."""
+    if is_disconnected():
+        raise ClientDisconnected("the client has disconnected")
+
+
 @dataclass(frozen=True, slots=True)
 class WaitLimits:
     """How many requests may wait at once, and after how many seconds access is checked again."""
@@ -79,8 +85,7 @@ class _Patience:
 
     def next_timeout(self) -> float:
         """How many seconds to wait before the next check. Raises ClientDisconnected, or Forgejo's new refusal."""
-        if self._is_disconnected():
-            raise ClientDisconnected("the client has disconnected")
+        check_connected(self._is_disconnected)
         self._recheck.if_due()
         return max(0.0, min(STEP, self._deadline - time.monotonic()))
 

@@ -352,18 +352,24 @@ def test_an_error_is_json_whatever_is_accepted(target: Target, demo: Sample) -> 
     assert answer.status_code == 404 and "no run 999" in answer.json()["message"]
 
 
-def test_a_client_that_has_left_costs_no_further_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_has_left_costs_no_further_logs_or_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     with Double(version="v15") as double:
         monkeypatch.setenv("FORGEJO_ADMIN_USER", double.world.admin.name)
         monkeypatch.setenv("FORGEJO_ADMIN_PASSWORD", double.world.admin.password)
         demo, settings = sample(double.world, "left"), Settings(double.url)
-        summarize = build(settings, connect(settings)).handlers["summary"].args[0]  # type: ignore[attr-defined]
-        query = parse("GET", f"{demo.base}/2/summary").query
+        handlers: Any = build(settings, connect(settings)).handlers
         caller = Caller({"Authorization": f"token {demo.reader}"})
-        with pytest.raises(ClientDisconnected):
-            summarize.summarize(query, caller, lambda: True)
-        assert not [seen for seen in double.requests if seen.path.endswith("/logs")]
-        assert summarize.summarize(query, caller, lambda: False).failed
+        jobs = handlers["jobs"].args[0]
+        for tail, use in (
+            ("summary", handlers["summary"].args[0].summarize), ("jobs?steps=true", jobs.list), ("attempts", jobs.attempts),
+        ):  # fmt: skip
+            query = parse("GET", f"{demo.base}/2/{tail}").query
+            double.forget_requests()
+            with pytest.raises(ClientDisconnected):
+                use(query, caller, lambda: True)
+            read = {seen.path.split("/attempt/")[0] for seen in double.requests_by_session() if "/runs/2" in seen.path}
+            assert len(read) <= 1, (tail, read)  # the run's page, which shows one of its jobs
+            assert use(query, caller, lambda: False).run.number == 2
 
 
 HOSTILE = "a`b``c```d````\r\n# h\n<script>x</script> @reader [x](http://evil) | \x1b[2J\x1b]0;t\x07\x9b2J\u202egnp\u2066\u200b ~~~ &lt; $x$"

@@ -28,7 +28,7 @@ def job(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
 
 def attempts(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
     """Each job's attempts, the first one first."""
-    found, urls = use_case.attempts(query, caller), links()
+    found, urls = use_case.attempts(query, caller, is_disconnected()), links()
     total = len(found.chosen)
     listed = {"total_count": total, "jobs": [_attempts(found, job, urls) for job in found.shown]}
     return with_pages(as_json(listed, run=found.run), query, total)
