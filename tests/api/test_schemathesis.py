@@ -26,7 +26,7 @@ with warnings.catch_warnings():
     from schemathesis.core import NOT_SET
     from schemathesis.specs.openapi import checks
 
-EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "7"))
 MOST_WAIT = 1
 # Values that mean something in the sample: made-up ones alone would find nothing.
 RUNS = ["2", "2", "latest", "1", "2", "3", "4", "5", "99"]
