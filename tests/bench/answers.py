@@ -17,6 +17,7 @@ ROUTES = ("latest", "1/jobs", "1/jobs?job=1", "2/summary", "1/logs")
 COLUMNS = ("p50 ms", "p99 ms", "requests", "sum ms", "max ms", "busy ms", "p50 - busy", "CPU ms proxy", "CPU ms app")
 # The columns whose ratios tell whether a change was good.
 COMPARED = ("p50 ms", "requests", "p50 - busy", "CPU ms proxy", "CPU ms app")
+PICTURED = ("p50 ms", "CPU ms app")
 Row = tuple[str, Sequence[Cell]]
 
 
@@ -30,8 +31,8 @@ def answers(forgejo: Forgejo, contestants: Sequence[Contestant], times: int) -> 
         figures = _route(forgejo, ours(contestants), route, times)
         rows += [(f"GET {route}, {name}", found) for name, found in figures.items()]
         compared += [(f"GET {route}, {OURS} / {name}", _ratios(figures, name)) for name in figures if name != OURS]
-    tables = [Table(f"extension answers, {times} of each", COLUMNS, rows)]
-    return [*tables, Table("extension answers, ratios", COMPARED, compared)] if compared else tables
+    tables = [Table(f"extension answers, {times} of each", COLUMNS, rows, PICTURED)]
+    return [*tables, Table("extension answers, ratios", COMPARED, compared, PICTURED)] if compared else tables
 
 
 def _route(forgejo: Forgejo, revisions: Sequence[Contestant], route: str, times: int) -> Mapping[str, list[float]]:

@@ -192,9 +192,10 @@ def test_a_changed_script(tmp_path: Path) -> None:
         started = []
         for change in CHANGES:
             entry = tmp_path / change.__name__ / "addon/entry.py"
-            shutil.copytree(ROOT / "addon", entry.parent, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / "addon", entry.parent)
             options = {"scripts": [str(entry)]}
-            started.append((change, entry, proxies.enter_context(start_proxy(upstream.url, options=options))))
+            proxy = proxies.enter_context(start_proxy(upstream.url, options=options, forked=False))
+            started.append((change, entry, proxy))
         time.sleep(1.5)  # it has looked once
         for change, entry, _ in started:
             change(entry)
