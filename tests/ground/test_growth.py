@@ -33,7 +33,10 @@ Expression = tuple[str, "re.Pattern[Any]", str]
 
 def expressions() -> Iterator[Expression]:
     """Where each expression is, the expression, and the method that is called."""
-    trees = {path: ast.parse(path.read_text()) for path in (ROOT / "addon").rglob("*.py")}
+    texts = {path: path.read_text() for path in (ROOT / "addon").rglob("*.py")}
+    trees = {
+        path: ast.parse(text) for path, text in texts.items() if any(f".{use}(" in text for use in (*USES, "compile"))
+    }
     methods: dict[str, set[str]] = {}
     for node in (node for tree in trees.values() for node in ast.walk(tree)):
         if isinstance(node, ast.Attribute) and node.attr in USES and isinstance(node.value, ast.Name):
