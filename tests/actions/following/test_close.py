@@ -1,4 +1,4 @@
-"""What a client leaves behind that goes away in the middle of a stream: nothing."""
+"""A client that goes away in the middle of a stream leaves nothing open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.double import JobSpec
 
 @pytest.fixture
 def _no_garbage_collector() -> object:
-    """It closes what is forgotten, but in any thread, at any time: also while a lock is held that closing needs."""
+    """It would close what is forgotten. But it may run in any thread, also in one that holds a lock."""
     gc.disable()
     yield
     gc.enable()
