@@ -1,4 +1,4 @@
-"""HTTP to Forgejo. Only this module uses `requests`, and of it the adapter, which does without the cost of a session.
+"""HTTP to Forgejo. Only this module uses `requests`, and of it only the connections.
 
 It follows no redirect, keeps no cookie, and reads no proxy setting from the environment. Every body has a size limit,
 every exchange a time limit, and the number of exchanges at once is limited.
@@ -10,14 +10,14 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as ExchangeTimeout
 
 from addon import trace
@@ -27,6 +27,9 @@ from addon.limits import Limiter, Slot
 
 # A parameter that is given more than once has a sequence of values.
 QueryValues = Mapping[str, str | Sequence[str]]
+Headers = Mapping[str, str]
+# A body and the headers that describe it.
+_Content = tuple[bytes | None, Headers]
 BODY_LIMIT = 8 * 1024 * 1024
 CHUNK = 64 * 1024
 # How many requests of one caller, or of all anonymous callers, may wait for an exchange.
@@ -116,6 +119,18 @@ class StreamedResponse:
             self._slot.release()
 
 
+class _Connections(HTTPAdapter):
+    """Gives its connections away: its `send`, or a session, would add a third to a request's processor time."""
+
+    def to(self, upstream: str) -> HTTPConnectionPool:
+        """Connections to the upstream. A certificate is verified as `requests` does it."""
+        request = requests.PreparedRequest()
+        request.method, request.url, request.headers = "GET", upstream, CaseInsensitiveDict()
+        pool = self.get_connection_with_tls_context(request, verify=True)
+        self.cert_verify(pool, upstream, verify=True, cert=None)  # type: ignore[no-untyped-call]
+        return cast(HTTPConnectionPool, pool)
+
+
 class Transport:
     """Requests to one Forgejo, over persistent connections that threads share."""
 
@@ -133,11 +148,9 @@ class Transport:
         At most `exchanges` requests and `streams` streamed responses are under way at once; others wait for a slot
         or get Busy. `who` (`caller` or `session`) and the result of each exchange go to `observe`.
         """
-        self._upstream = upstream.rstrip("/")
-        self._timeout = timeout
-        self._who = who
-        self._observe = observe
-        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=exchanges + streams)
+        self._timeout, self._who, self._observe = timeout, who, observe
+        self._connections = _Connections(pool_connections=1, pool_maxsize=exchanges + streams).to(upstream)
+        self._times = Timeout(connect=min(timeout, MOST_CONNECT), read=timeout)
         self._exchanges = Limiter("requests", exchanges, most_waiting=MOST_EXCHANGES_WAITING)
         self._streams = Limiter("readers of logs", streams)
 
@@ -145,7 +158,7 @@ class Transport:
         self,
         method: str,
         path: str,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         query: QueryValues | None = None,
         json_body: object | None = None,
         form: Mapping[str, str] | None = None,
@@ -157,52 +170,53 @@ class Transport:
         """
         with self._exchanges.acquire():
             deadline = time.monotonic() + self._timeout
-            return _read(method, self._open(method, path, headers, query, json_body, form), deadline, omit)
+            return _read(method, self._open(method, path, headers, query, _content(json_body, form)), deadline, omit)
 
     def stream(
         self,
         method: str,
         path: str,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         json_body: object | None = None,
         query: QueryValues | None = None,
     ) -> StreamedResponse:
         """Sends a request whose response the caller reads; `timeout` then limits each pause between two reads."""
         slot = self._streams.acquire()
         try:
-            return StreamedResponse(method, self._open(method, path, headers, query, json_body, None), slot)
+            return StreamedResponse(method, self._open(method, path, headers, query, _content(json_body)), slot)
         except BaseException:
             slot.release()
             raise
 
     def _open(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str] | None,
-        query: QueryValues | None,
-        json_body: object | None,
-        form: Mapping[str, str] | None,
+        self, method: str, path: str, headers: Headers | None, query: QueryValues | None, content: _Content
     ) -> BaseHTTPResponse:
-        request = requests.PreparedRequest()
-        request.method = method
-        request.url = self._upstream + (f"{path}?{urlencode(query, doseq=True)}" if query else path)
-        request.body, kind = _body(json_body, form)
-        request.headers = CaseInsensitiveDict({**HEADERS, **kind, **(headers or {})})
-        times = (min(self._timeout, MOST_CONNECT), self._timeout)
+        target = f"{path}?{urlencode(query, doseq=True)}" if query else path
+        body, described = content
+        sent = {**HEADERS, **described, **(headers or {})}
         try:
             with trace.exchange(self._who, method, path, query, self._observe) as exchange:
-                response: BaseHTTPResponse = self._adapter.send(request, stream=True, timeout=times).raw
+                response = self._connections.urlopen(
+                    method,
+                    target,
+                    body,
+                    sent,
+                    retries=False,
+                    redirect=False,
+                    timeout=self._times,
+                    preload_content=False,
+                )
                 exchange.status = response.status
                 return response
-        except requests.Timeout as error:
+        except NewConnectionError as error:  # urllib3 counts a refused connection as a timeout too
+            raise UpstreamUnexpected(UNREACHABLE) from error
+        except ExchangeTimeout as error:
             raise UpstreamTimeout(f"Forgejo did not answer within {self._timeout:g} s") from error
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:  # ValueError: an impossible header
+        except (HTTPError, OSError, ValueError) as error:  # ValueError: an impossible header
             raise UpstreamUnexpected(UNREACHABLE) from error
 
 
-def _body(json_body: object | None, form: Mapping[str, str] | None) -> tuple[bytes | None, Mapping[str, str]]:
-    """The body and the headers that describe it."""
+def _content(json_body: object | None, form: Mapping[str, str] | None = None) -> _Content:
     if json_body is None and form is None:
         return None, {}
     body = (urlencode(form) if json_body is None and form is not None else json.dumps(json_body)).encode()
@@ -211,7 +225,7 @@ def _body(json_body: object | None, form: Mapping[str, str] | None) -> tuple[byt
 
 def _headers(response: BaseHTTPResponse) -> dict[str, str]:
     """The headers with names in lower case; lines of the same name are one value."""
-    return {name.lower(): response.headers[name] for name in response.headers}
+    return {name.lower(): value for name, value in response.headers.itermerged()}
 
 
 def _media_type(headers: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
 """Following without sockets, threads and real time: each request to the stand-in is a step of a script.
 
-The product's own code runs, from the followed stream down to `requests`. The stand-in is called in this process.
+The product's own code runs, from the followed stream down to its HTTP connections. The stand-in is called in this process.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
+from urllib3.exceptions import ProtocolError
 
 from addon.actions.following import feed, guard, step_feed, streams
 from addon.actions.following.events import Cursor
@@ -62,49 +61,46 @@ class Clock:
         assert self.polls < MOST_POLLS, "the stream does not end"
 
 
-class InProcess(HTTPAdapter):
-    """Calls the stand-in's application. `before` is called before each request."""
+class InProcess:
+    """In place of connections, calls the stand-in's application. `before` is called before each request."""
 
     def __init__(self, double: Double) -> None:
-        super().__init__()
         self.before: Callable[[], None] = lambda: None
         self._double = double
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+    def urlopen(
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], **options: Any
+    ) -> HTTPResponse:
         self.before()
         started: list[Any] = []
-        body = bytearray()
+        answer = bytearray()
         try:
             chunks = self._double.answer(
-                _environ(request), lambda status, headers, _=None: started.extend((status, headers))
+                _environ(method, target, body or b"", headers),
+                lambda status, headers, _=None: started.extend((status, headers)),
             )
             for chunk in chunks:
-                body += chunk
+                answer += chunk
             if hasattr(chunks, "close"):
                 chunks.close()
         except AbortError:
             if not started:
-                raise requests.ConnectionError("dropped") from None
-        status, headers = started
-        raw = HTTPResponse(
-            io.BytesIO(body), headers, int(status[:3]), preload_content=False, request_method=request.method
-        )
-        return self.build_response(request, raw)
+                raise ProtocolError("dropped") from None
+        status, sent = started
+        return HTTPResponse(io.BytesIO(answer), sent, int(status[:3]), preload_content=False, request_method=method)
 
 
-def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
-    path, _, query = request.path_url.partition("?")
-    data = request.body or b""
-    data = data.encode() if isinstance(data, str) else data
+def _environ(method: str, target: str, data: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+    path, _, query = target.partition("?")
     environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method,
+        "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
         "RAW_PATH": path,
         "QUERY_STRING": query,
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "CONTENT_TYPE": headers.get("Content-Type", ""),
         "CONTENT_LENGTH": str(len(data)),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
@@ -112,10 +108,10 @@ def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
         "wsgi.errors": sys.stderr,
-        "wsgi.input": io.BytesIO(data),  # type: ignore[arg-type]
-        "raw.headers": dict(request.headers),
+        "wsgi.input": io.BytesIO(data),
+        "raw.headers": dict(headers),
     }
-    return environ | {"HTTP_" + name.upper().replace("-", "_"): value for name, value in request.headers.items()}
+    return environ | {"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()}
 
 
 class Polled:
@@ -175,10 +171,10 @@ class Simulation:
 
     def __init__(self, version: str) -> None:
         self.double = Double(version)
-        self.adapter = InProcess(self.double)
+        self.connections = InProcess(self.double)
         admin = self.double.world.admin
         self._transport = transport = Transport("http://forgejo.test", 10, 4, streams=STREAMS)
-        transport._adapter = self.adapter
+        transport._connections = self.connections
         session = AdminSession(transport, lambda: Credentials(admin.name, admin.password))
         session.check()
         self._web_ui, self._logs = WebUi(session), JobLogs(session)
@@ -201,13 +197,13 @@ class Simulation:
         real = [module.time for module in modules]
         for module in modules:
             module.time = clock
-        self.adapter.before = before
+        self.connections.before = before
         try:
             use_case = FollowLogs(Finder(self._web_ui), Access(), self._web_ui, self._logs, FollowLimits(99, 1e9))  # type: ignore[arg-type]
             use_case._jobs = use_case._runs = Synchronous(clock)
             yield Follow(use_case)
         finally:
-            self.adapter.before = lambda: None
+            self.connections.before = lambda: None
             self.double.faults.clear()
             for module, its in zip(modules, real, strict=True):
                 module.time = its
