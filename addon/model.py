@@ -36,7 +36,7 @@ def is_name(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Repo:
-    """A repository by validated names: ASCII letters, digits, `.`, `_`, `-`."""
+    """A repository by validated names (see `is_name`), which need no quoting in a URL."""
 
     owner: str
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from addon.model import Run
 from addon.run_row import RunRow
@@ -17,16 +16,12 @@ class Links:
 
     def html(self, run: Run | RunRow, tail: str = "") -> str:
         """The run in Forgejo's web UI."""
-        return f"{self.base}{run.sub_path}/{_repo(run)}/actions/runs/{run.number}{tail}"
+        return f"{self.base}{run.sub_path}/{run.repo}/actions/runs/{run.number}{tail}"
 
     def api(self, run: Run | RunRow, tail: str = "") -> str:
         """The run's extension path with by-number, which never means one of Forgejo's own routes."""
-        return f"{self.base}{run.sub_path}/api/v1/repos/{_repo(run)}/actions/runs/by-number/{run.number}{tail}"
+        return f"{self.base}{run.sub_path}/api/v1/repos/{run.repo}/actions/runs/by-number/{run.number}{tail}"
 
     def logs(self, run: Run | RunRow) -> str:
         """The run's logs, of the newest attempt."""
         return self.api(run, "/logs?attempt=latest")
-
-
-def _repo(run: Run | RunRow) -> str:
-    return f"{quote(run.repo.owner)}/{quote(run.repo.name)}"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from addon.caller import Caller
 from addon.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Unauthorized, UpstreamUnexpected
@@ -56,7 +56,7 @@ class RestApi:
         self, caller: Caller, repo: Repo, tail: str, query: QueryValues, headers: Mapping[str, str]
     ) -> StreamedResponse:
         """A GET of `tail` below the repository, whose response the caller reads, whatever its status is."""
-        path = f"/api/v1/repos/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}{tail}"
+        path = f"/api/v1/repos/{repo}{tail}"
         return self._transport.stream("GET", path, {**caller.headers, **headers}, query={**caller.parameters, **query})
 
     def lacks(self, tail: str) -> bool:
@@ -92,7 +92,7 @@ class RestApi:
         for _ in range(2):
             response = self._transport.request(
                 "GET" if body is None else "POST",
-                f"/api/v1/repos/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}{tail}",
+                f"/api/v1/repos/{repo}{tail}",
                 {"Accept": "application/json", **caller.headers},
                 {**caller.parameters, **(query or {})},
                 json_body=body,

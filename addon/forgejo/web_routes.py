@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from addon.errors import RunNotFound, UpstreamUnexpected
 from addon.forgejo.transport import Response
 from addon.model import Repo, Run
@@ -11,7 +9,7 @@ from addon.model import Repo, Run
 
 def actions_path(repo: Repo) -> str:
     """The repository's Actions."""
-    return f"/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}/actions"
+    return f"/{repo}/actions"
 
 
 def run_path(repo: Repo, number: int) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from parsel import Selector, SelectorList
 
 from addon.errors import UpstreamUnexpected
-from addon.model import Repo, Status
+from addon.model import Repo, Status, is_name
 
 ABSOLUTE_TIME = re.compile(r"absolute-time-([1-9][0-9]{0,10})")
 RUN_PATH = re.compile(
@@ -36,11 +36,11 @@ class RunLink:
 def run_link(path: str) -> RunLink:
     """Parses `/{sub}/{owner}/{repo}/actions/runs/{number}[/jobs/{j}[/attempt/{a}]]`. Raises UpstreamUnexpected."""
     match = RUN_PATH.fullmatch(path)
-    if match is None:
+    names = [unquote(match[part]) for part in ("owner", "name")] if match else []
+    if match is None or not all(map(is_name, names)):
         raise UpstreamUnexpected("Forgejo points to something that is no run")
     attempt = ATTEMPT_PATH.fullmatch(match["rest"] or "")
-    repo = Repo(unquote(match["owner"]), unquote(match["name"]))
-    return RunLink(match["sub"] or "", repo, int(match["number"]), int(attempt[1]) if attempt else None)
+    return RunLink(match["sub"] or "", Repo(*names), int(match["number"]), int(attempt[1]) if attempt else None)
 
 
 def shown_version(html: str) -> str | None:
