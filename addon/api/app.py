@@ -13,83 +13,75 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import PathConverter, Rule
+from werkzeug.wrappers import Response
 
 from addon import __version__, journal, trace
-from addon.api import routes
+from addon.api import request, routes
 from addon.api.about import pages
 from addon.api.composition import Parts, build, connect
 from addon.api.native import paths
-from addon.api.responses import body_of, caller_of, error_response
+from addon.api.responses import error_response
 from addon.api.server import create_server
 from addon.api.stalled import end_stalled
 from addon.caller import Caller
 from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, log_unexpected
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER, TRACE_HEADER
+from addon.journal import Wsgi
 from addon.limits import PATIENCE, RETRY_AFTER
 from addon.settings import Settings
 from addon.trace import Operation
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 # Server threads per `actions_threads`: requests that wait for a slot or a run, or send a log, keep others out of no
 # thread. Followers have further threads.
 ROOM = 5
 
 
-class AnyPath(PathConverter):
-    """Any path, also one with a line end, which an artifact's name may have."""
+def create_app(parts: Parts, secret: str) -> Wsgi:
+    """The WSGI application. The proxy decides which requests come here."""
 
-    regex = "(?s:[^/].*?)"
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with request.present(environ):
+            response = _with_headers(_with_cors(parts, _response(parts, secret)))
+        return response(environ, start_response)
+
+    return application
 
 
-def create_app(parts: Parts, secret: str) -> Flask:
-    """The WSGI application. The proxy decides which paths come here, so there is one route for all."""
-    app = Flask("addon", static_folder=None)
-    app.url_map.converters["path"] = AnyPath
-
-    def answer(path: str = "") -> Response:
-        try:
-            response = _answer(parts, secret)
-        except ApiError as error:
-            trace.current().error = error.message if error.status >= 500 else None
-            response = error_response(error.status, error.message, error.headers)
-        except Exception as error:  # the caller gets no details
-            log_unexpected(error)
-            response = error_response(500, InternalError().message)
-        return _with_headers(_with_cors(parts, response))
-
-    # Without methods, a rule takes every one. So a wrong one is refused where it is known which are right.
-    app.view_functions["answer"] = answer
-    app.url_map.add(Rule("/", endpoint="answer"))
-    app.url_map.add(Rule("/<path:path>", endpoint="answer"))
-
-    @app.errorhandler(HTTPException)
-    def refused(error: HTTPException) -> Response:
-        return _with_headers(error_response(error.code or 500, error.name))
-
-    return app
+def _response(parts: Parts, secret: str) -> Response:
+    """The response to the present request, also if it is an error."""
+    try:
+        return _answer(parts, secret)
+    except ApiError as error:
+        trace.current().error = error.message if error.status >= 500 else None
+        return error_response(error.status, error.message, error.headers)
+    except Exception as error:  # the caller gets no details
+        log_unexpected(error)
+        return error_response(500, InternalError().message)
 
 
 def _answer(parts: Parts, secret: str) -> Response:
-    if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), secret.encode()):
+    if not hmac.compare_digest(request.headers().get(SECRET_HEADER, "").encode(), secret.encode()):
         raise Forbidden("this port answers only the proxy beside it")
-    if time.monotonic() - float(request.headers[ARRIVED_HEADER]) > PATIENCE:
+    if time.monotonic() - float(request.headers()[ARRIVED_HEADER]) > PATIENCE:
         raise Busy("too many requests at once; try again later", RETRY_AFTER)
-    if _is_preflight() and (allowed := parts.cors.preflight(dict(request.headers))) is not None:
+    if _is_preflight() and (allowed := parts.cors.preflight(dict(request.headers()))) is not None:
         trace.current().operation = Operation(journal.PREFLIGHT)
         response = Response(None, 200, allowed)
         del response.headers["Content-Type"]  # it has no body
         return response
-    target = request.environ["REQUEST_URI"]
+    target = request.target()
     if routes.is_about(target):
         trace.current().operation = Operation(journal.ABOUT)
-        return pages.page(routes.about_page(request.method, target) or "", parts.about, caller_of(request))
-    caller = caller_of(request)
+        return pages.page(routes.about_page(request.method(), target) or "", parts.about, request.caller())
+    caller = request.caller()
     trace.current().shares = caller.shares
-    if request.method == "POST" and request.headers.get("Sec-Fetch-Site") == "cross-site":
+    if request.method() == "POST" and request.headers().get("Sec-Fetch-Site") == "cross-site":
         raise Forbidden("a page of another site can't change anything here")
     try:
         if by_id := paths.parse(target, parts.collisions):
@@ -102,7 +94,7 @@ def _answer(parts: Parts, secret: str) -> Response:
 
 
 def _by_number(parts: Parts, target: str, caller: Caller) -> Response:
-    parsed = routes.parse(request.method, target, body_of(request), parts.max_wait)
+    parsed = routes.parse(request.method(), target, request.body(), parts.max_wait)
     trace.current().operation = routes.operation(parsed)
     try:
         return parts.handlers[parsed.action](parsed.query, caller)
@@ -112,13 +104,13 @@ def _by_number(parts: Parts, target: str, caller: Caller) -> Response:
 
 def _is_preflight() -> bool:
     """Whether a browser asks for permission to send a request from a page of another origin."""
-    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    return request.method() == "OPTIONS" and "Access-Control-Request-Method" in request.headers()
 
 
 def _with_cors(parts: Parts, response: Response) -> Response:
     """Lets a browser's page of another origin read the response, if Forgejo lets it read its API's."""
-    if "Origin" in request.headers and not _is_preflight():
-        allowed = dict(parts.cors.reading(request.headers["Origin"], request.method))
+    if "Origin" in request.headers() and not _is_preflight():
+        allowed = dict(parts.cors.reading(request.headers()["Origin"], request.method()))
         if vary := allowed.pop("vary", None):
             response.vary.add(vary)
         response.headers.update(allowed)
@@ -133,7 +125,7 @@ def _with_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     timings = (f"{name};dur={seconds * 1000:.1f}" for name, seconds in seen.timings.items())
     response.headers["Server-Timing"] = ", ".join(timings) or "none"
-    if TRACE_HEADER in request.headers:
+    if TRACE_HEADER in request.headers():
         line = journal.request_line(seen.operation) if seen.operation and seen.operation.repo else ""
         response.headers[TRACE_HEADER] = seen.as_header(line)
     return response

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from flask import Response
+from werkzeug.wrappers import Response
 
 from addon import account_secrets
 from addon.actions.artifacts import ReadArtifacts

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlencode
 
-from flask import Response, request
+from werkzeug.wrappers import Response
 
 from addon.actions.query import PAGE_SIZE, Query
-from addon.api.responses import links
+from addon.api import request
 from addon.caller import PARAMETERS as CREDENTIALS
 
 
@@ -44,6 +44,6 @@ def _places(query: Query, total: int | None, more: bool) -> dict[str, int]:
 
 def _url(page: int) -> str:
     """The present URL with another page, and without the caller's token."""
-    path, _, query = request.environ["REQUEST_URI"].partition("?")
+    path, _, query = request.target().partition("?")
     kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in (*CREDENTIALS, "page")]
-    return f"{links().base}{path[path.index('/api/') :]}?{urlencode([*kept, ('page', page)])}"
+    return f"{request.links().base}{path[path.index('/api/') :]}?{urlencode([*kept, ('page', page)])}"

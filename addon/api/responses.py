@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flask import Request, Response, request
+from werkzeug.wrappers import Response
 
-from addon.api.body import Body
-from addon.api.links import Links
-from addon.caller import HEADERS, PARAMETERS, Caller
+from addon.api import request
 from addon.model import Run
 
 if TYPE_CHECKING:
@@ -27,43 +25,10 @@ MOST_MESSAGE = 2000
 UNSEEN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-def caller_of(request: Request) -> Caller:
-    """The credentials of the request, in every form that Forgejo's API takes."""
-    headers = {name: request.headers[name] for name in HEADERS if name in request.headers}
-    parameters = {name: request.args[name] for name in PARAMETERS if name in request.args}
-    return Caller(headers, parameters)
-
-
-def body_of(request: Request) -> Body:
-    """The request's body. The proxy has cut it behind the largest one that is read."""
-    return Body(request.get_data(cache=False), request.headers.get("Content-Type", ""), request.content_encoding or "")
-
-
 def run_header(run: Run) -> dict[str, str]:
     """Which run a response is about: its number, and its id where Forgejo tells it."""
     run_id = run.id if run.id is not None else run.details.id
     return {"X-Actions-Run": str(run.number) if run_id is None else f"{run.number}; id={run_id}"}
-
-
-def links() -> Links:
-    """The URLs of the present request's response: with the host that the client used, and its scheme."""
-    scheme = "https" if request.headers.get("X-Forwarded-Proto", "").lower() == "https" else "http"
-    return Links(f"{scheme}://{request.host}")
-
-
-def range_header() -> dict[str, str]:
-    """The present request's Range header, if it names one range.
-
-    Several ranges, or a condition, are treated as none, which HTTP allows: the response then has the whole.
-    """
-    wanted = request.headers.get("Range", ",")
-    return {} if "," in wanted or "If-Range" in request.headers else {"Range": wanted}
-
-
-def is_disconnected() -> Callable[[], bool]:
-    """A function that tells whether the present request's client has disconnected."""
-    check: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
-    return check
 
 
 class StreamingResponse(Response):
@@ -91,7 +56,7 @@ def as_json(value: object, status: int = 200, run: Run | None = None) -> Respons
 def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """An error response in Forgejo's shape."""
     short = message if len(message) <= MOST_MESSAGE else message[:MOST_MESSAGE] + "…"
-    response = as_json({"message": short, "url": f"{links().base}/api/swagger"}, status)
+    response = as_json({"message": short, "url": f"{request.links().base}/api/swagger"}, status)
     response.headers.update(headers or {})
     return response
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from flask import Response
+from werkzeug.wrappers import Response
 
-from addon.api.about import index, openapi, reference
+from addon.api import request
+from addon.api.about import index
 from addon.api.about.health import Health
 from addon.api.about.metrics import MEDIA_TYPE, Metrics
-from addon.api.responses import as_json, links
+from addon.api.responses import as_json
 from addon.caller import Caller
 from addon.errors import NotFound
 from addon.settings import Settings
@@ -38,16 +39,20 @@ def page(name: str, about: About, caller: Caller) -> Response:
 
 
 def _index(about: About, caller: Caller) -> Response:
-    return as_json(index.index(about.version(caller), about.settings, links().base))
+    return as_json(index.index(about.version(caller), about.settings, request.links().base))
 
 
 def _docs(about: About, caller: Caller) -> Response:
+    from addon.api.about import reference  # what it needs is imported by who opens the page
+
     page = reference.page(about.settings.max_wait)
     headers = {"Content-Security-Policy": page.policy, "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
     return Response(page.html, headers=headers, content_type="text/html; charset=utf-8")
 
 
 def _openapi(about: About, caller: Caller) -> Response:
+    from addon.api.about import openapi
+
     return Response(openapi.as_json(about.settings.max_wait), content_type="application/json; charset=utf-8")
 
 

@@ -6,14 +6,15 @@ import unicodedata
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from flask import Response, request
+from werkzeug.wrappers import Response
 
 from addon.actions.artifacts import ReadArtifacts
 from addon.actions.logs.lines import first_block_read
 from addon.actions.query import Query
+from addon.api import request
 from addon.api.links import Links
 from addon.api.paging import with_pages
-from addon.api.responses import Json, as_json, links, range_header, run_header, unsatisfiable
+from addon.api.responses import Json, as_json, run_header, unsatisfiable
 from addon.caller import Caller
 from addon.model import Artifact, Run
 
@@ -23,13 +24,13 @@ ZIP = "application/zip"
 def artifacts(use_case: ReadArtifacts, query: Query, caller: Caller) -> Response:
     """The list of a run's artifacts."""
     run, found = use_case.list(query, caller)
-    listed = artifact_list(run, query.of_page(found), links())
+    listed = artifact_list(run, query.of_page(found), request.links())
     return with_pages(as_json({"total_count": len(found), "artifacts": listed}, run=run), query, len(found))
 
 
 def artifact(use_case: ReadArtifacts, query: Query, caller: Caller) -> Response:
     """One artifact's zip."""
-    run, found = use_case.open(query, caller, request.method, range_header())
+    run, found = use_case.open(query, caller, request.method(), request.range_header())
     headers = {**found.headers, **run_header(run)}
     if found.status == 416:
         return unsatisfiable(found.headers, headers)
@@ -39,7 +40,7 @@ def artifact(use_case: ReadArtifacts, query: Query, caller: Caller) -> Response:
         return Response(None, found.status, headers, content_type=ZIP)
     headers["Content-Disposition"] = f"attachment; {zip_name(query.artifact or '')}"
     try:
-        body = first_block_read(iter(found.body)) if request.method != "HEAD" else iter(())
+        body = first_block_read(iter(found.body)) if not request.is_head() else iter(())
     except BaseException:
         found.body.close()
         raise

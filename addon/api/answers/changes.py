@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 
-from flask import Response
+from werkzeug.wrappers import Response
 
 from addon.actions.cancel import Cancel, CancelRun
 from addon.actions.finding.find_job import listed
 from addon.actions.query import UNSUCCESSFUL, Query
 from addon.actions.rerun import Rerun, RerunRun
+from addon.api import request
 from addon.api.links import Links
-from addon.api.responses import Json, as_json, links
+from addon.api.responses import Json, as_json
 from addon.caller import Caller
 from addon.model import Job, Run, Status
 
@@ -21,7 +22,7 @@ log = logging.getLogger("addon")
 def rerun(use_case: RerunRun, query: Query, caller: Caller) -> Response:
     """201 with the jobs that are rerun and a Location to watch; for a dry run 200."""
     done = use_case.rerun(query, caller)
-    run, urls = done.before, links()
+    run, urls = done.before, request.links()
     if done.dry_run:
         return as_json(_rerun(done, urls))
     log.info("rerun of %s run %d, job=%s", run.repo, run.number, "all" if done.job is None else done.job)
@@ -35,7 +36,7 @@ def cancel(use_case: CancelRun, query: Query, caller: Caller) -> Response:
     done = use_case.cancel(query, caller)
     if not done.dry_run:
         log.info("cancel of %s run %d", done.before.repo, done.before.number)
-    return as_json(_cancel(done, links()))
+    return as_json(_cancel(done, request.links()))
 
 
 def _rerun(done: Rerun, urls: Links) -> Json:

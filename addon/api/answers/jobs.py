@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from flask import Response
+from werkzeug.wrappers import Response
 
 from addon.actions.jobs import JobList, ReadJobs
 from addon.actions.query import Query
+from addon.api import request
 from addon.api.links import Links
 from addon.api.paging import with_pages
-from addon.api.responses import Json, as_json, is_disconnected, links, timestamp
+from addon.api.responses import Json, as_json, timestamp
 from addon.caller import Caller
 from addon.model import Job, JobDetail, LineRange, Run, Step
 
 
 def jobs(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
     """All jobs, or with `job` one."""
-    found = use_case.list(query, caller, is_disconnected())
-    return with_pages(as_json(jobs_json(found, links()), run=found.run), query, len(found.chosen))
+    found = use_case.list(query, caller, request.is_disconnected())
+    return with_pages(as_json(jobs_json(found, request.links()), run=found.run), query, len(found.chosen))
 
 
 def job(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
     """One job in detail."""
-    run = use_case.one(query, caller, is_disconnected())
+    run = use_case.one(query, caller, request.is_disconnected())
     job = run.jobs[run.detail.index]
-    return as_json({**_job(run, job, run.detail, links()), "done": job.status.done}, run=run)
+    return as_json({**_job(run, job, run.detail, request.links()), "done": job.status.done}, run=run)
 
 
 def attempts(use_case: ReadJobs, query: Query, caller: Caller) -> Response:
     """Each job's attempts, the first one first."""
-    found, urls = use_case.attempts(query, caller, is_disconnected()), links()
+    found, urls = use_case.attempts(query, caller, request.is_disconnected()), request.links()
     total = len(found.chosen)
     listed = {"total_count": total, "jobs": [_attempts(found, job, urls) for job in found.shown]}
     return with_pages(as_json(listed, run=found.run), query, total)

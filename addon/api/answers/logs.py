@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from flask import Response, request
+from werkzeug.wrappers import Response
 
 from addon.actions.finding.find_job import no_such_jobs
 from addon.actions.following.follow_logs import FollowLogs
@@ -14,8 +14,9 @@ from addon.actions.logs.lines import first_block_read
 from addon.actions.logs.options import LogOptions
 from addon.actions.logs.read_logs import ReadLogs
 from addon.actions.query import ALL, FAILED, SEVERAL, UNSUCCESSFUL, Query
+from addon.api import request
 from addon.api.answers import events
-from addon.api.responses import StreamingResponse, is_disconnected, range_header, run_header, unsatisfiable
+from addon.api.responses import StreamingResponse, run_header, unsatisfiable
 from addon.api.text import bundle
 from addon.caller import Caller
 from addon.errors import BadRequest
@@ -44,12 +45,12 @@ def logs(use_case: ReadLogs, following: FollowLogs, query: Query, caller: Caller
 
 
 def _whole(use_case: ReadLogs, query: Query, caller: Caller) -> Response:
-    run, found = use_case.whole(query, caller, request.method, range_header())
+    run, found = use_case.whole(query, caller, request.method(), request.range_header())
     headers = {**found.headers, **_job_headers(run, query)}
     body = found.body
     if found.status == 416:
         return unsatisfiable(found.headers, _job_headers(run, query))
-    if body is None or request.method == "HEAD":
+    if body is None or request.is_head():
         if body is not None:
             body.close()
         return Response(None, found.status, headers, content_type=f"{TEXT}; charset=utf-8")
@@ -72,7 +73,7 @@ def _zip(use_case: ReadLogs, query: Query, caller: Caller) -> Response:
 
 def _generated(run: Run, body: Iterator[bytes], headers: Mapping[str, str], media_type: str = TEXT) -> Response:
     """A body that is generated while it is sent. Its length is unknown, and Range is not possible."""
-    blocks = first_block_read(body if request.method != "HEAD" else iter(()))
+    blocks = first_block_read(body if not request.is_head() else iter(()))
     content_type = f"{TEXT}; charset=utf-8" if media_type == TEXT else media_type
     response = Response(blocks, 200, {**headers, "Accept-Ranges": "none"}, content_type=content_type)
     response.call_on_close(blocks.close)
@@ -85,15 +86,15 @@ def _followed(following: FollowLogs, query: Query, caller: Caller) -> Response:
         raise BadRequest("a zip can't be followed; leave format or follow out")
     if query.job in SEVERAL and query.attempt:
         raise BadRequest("with follow, attempt goes with one job: of several jobs, the newest attempts are followed")
-    as_events = request.accept_mimetypes.best_match((TEXT, EVENTS), TEXT) == EVENTS
-    last = request.headers.get("Last-Event-ID", "")
+    as_events = request.accepts((TEXT, EVENTS)) == EVENTS
+    last = request.headers().get("Last-Event-ID", "")
     cursors = events.resumed(last) if last and query.job not in (FAILED, UNSUCCESSFUL) else {}
-    found = following.follow(query, caller, cursors, is_disconnected())
+    found = following.follow(query, caller, cursors, request.is_disconnected())
     options = LogOptions.of(query)
     body = events.as_event_stream(found, options) if as_events else events.as_text(found, options)
     headers = _run_headers(found.run, query) if found.several else _job_headers(found.run, query)
     media_type = EVENTS if as_events else f"{TEXT}; charset=utf-8"
-    response = StreamingResponse(body if request.method != "HEAD" else None, 200, headers, content_type=media_type)
+    response = StreamingResponse(body if not request.is_head() else None, 200, headers, content_type=media_type)
     response.call_on_close(body.close)
     response.call_on_close(found.close)
     return response
@@ -102,7 +103,7 @@ def _followed(following: FollowLogs, query: Query, caller: Caller) -> Response:
 def _wants_zip(query: Query) -> bool:
     if query.format is not None:
         return query.format == "zip"
-    return request.accept_mimetypes.best_match((TEXT, ZIP), TEXT) == ZIP
+    return request.accepts((TEXT, ZIP)) == ZIP
 
 
 def _run_headers(run: Run, query: Query) -> dict[str, str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
-from flask import Response
+from werkzeug.wrappers import Response
 
 from addon.actions.finding.list_runs import ListRuns, RunListing
 from addon.actions.query import PAGE_SIZE, Query
 from addon.actions.waiting import Waiting
+from addon.api import request
 from addon.api.links import Links
 from addon.api.paging import with_pages
-from addon.api.responses import Json, as_json, is_disconnected, links, timestamp
+from addon.api.responses import Json, as_json, timestamp
 from addon.caller import Caller
 from addon.model import Run
 from addon.run_row import RunRow
@@ -26,8 +27,8 @@ UNKNOWN_FIELDS = (
 
 def info(waiting: Waiting, query: Query, caller: Caller) -> Response:
     """One run."""
-    run = waiting.run_with_details(query, caller, is_disconnected())
-    return as_json(run_json(run, links()), run=run)
+    run = waiting.run_with_details(query, caller, request.is_disconnected())
+    return as_json(run_json(run, request.links()), run=run)
 
 
 def runs(use_case: ListRuns, query: Query, caller: Caller) -> Response:
@@ -43,7 +44,7 @@ def numbered(use_case: ListRuns, query: Query, caller: Caller) -> Response:
 def _list(use_case: ListRuns, query: Query, caller: Caller, in_place_of_forgejo: bool) -> Response:
     query = replace(query, page=query.page or 1, limit=query.limit or PAGE_SIZE)
     found = use_case.page(query, caller, in_place_of_forgejo)
-    told = _list_json(found, links())
+    told = _list_json(found, request.links())
     if in_place_of_forgejo:
         told["workflow_runs"] = [{**run, **_forgejos_fields(run)} for run in told["workflow_runs"]]
     return with_pages(as_json(told), query, found.total, found.more)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 
-from flask import Response, request
+from werkzeug.wrappers import Response
 
 from addon.actions.explain import FailedJob, LocatedAnnotation
 from addon.actions.jobs import JobList
 from addon.actions.query import Query
 from addon.actions.summary import Summarize, Summary
+from addon.api import request
 from addon.api.answers.artifacts import artifact_list
 from addon.api.answers.jobs import jobs_json, logs_url, step_json
 from addon.api.answers.runs import run_json
 from addon.api.links import Links
-from addon.api.responses import Json, as_json, is_disconnected, links, run_header
+from addon.api.responses import Json, as_json, run_header
 from addon.api.text import markdown, terminal
 from addon.caller import Caller
 from addon.model import JobDetail, Run, Status
@@ -27,12 +28,12 @@ WRITERS = {MARKDOWN: markdown.summary, TEXT: terminal.summary}
 
 def summary(use_case: Summarize, query: Query, caller: Caller) -> Response:
     """The summary, as `format` or the Accept header says. JSON is the default, also if the client accepts no type."""
-    found = use_case.summarize(query, caller, is_disconnected())
-    wanted = FORMATS.get(query.format or "") or request.accept_mimetypes.best_match((JSON, MARKDOWN, TEXT), JSON)
+    found = use_case.summarize(query, caller, request.is_disconnected())
+    wanted = FORMATS.get(query.format or "") or request.accepts((JSON, MARKDOWN, TEXT))
     if wanted not in WRITERS:
-        response = as_json(_json(found, links()))
+        response = as_json(_json(found, request.links()))
     else:
-        body = WRITERS[wanted](found, links()).encode("utf-8", "replace")
+        body = WRITERS[wanted](found, request.links()).encode("utf-8", "replace")
         response = Response(body, content_type=f"{wanted}; charset=utf-8")
     response.headers.update({"Vary": "Accept", **run_header(found.run)})
     return response

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from flask import Response, request
+from werkzeug.wrappers import Response
 
 from addon.actions.by_id.artifacts import ArtifactsOfRun
+from addon.api import request
 from addon.api.native.numbers import number_or_zero
 from addon.api.native.paths import ByIdRequest
 from addon.api.native.responses import as_json
-from addon.api.responses import Json, links
+from addon.api.responses import Json
 from addon.model import Artifact, Run
 
 NEVER_TOLD = ("id", "created_at", "updated_at", "expires_at")
@@ -38,7 +39,7 @@ def _artifact(found: ArtifactsOfRun, run: Run, artifact: Artifact) -> Json:
         "id": None,
         "name": artifact.name,
         "size_in_bytes": artifact.size,
-        "archive_download_url": links().api(run, f"/artifacts/{quote(artifact.name, safe='')}"),
+        "archive_download_url": request.links().api(run, f"/artifacts/{quote(artifact.name, safe='')}"),
         "expired": artifact.expired,
         "run_id": found.ids.id,
         "created_at": None,
@@ -58,7 +59,7 @@ def _link(asked: ByIdRequest, page: int, limit: int, total: int) -> str:
     places = {"next": page + 1, "last": last} if page < last else {}
     places |= {"first": 1, "prev": page - 1} if page > 1 else {}
     name = {"name": asked.parameters["name"]} if asked.parameters.get("name") else {}
-    url = f"{links().base}{request.path}"
+    url = f"{request.links().base}{request.current().path}"
     return ",".join(
         f'<{url}?{urlencode({**name, "limit": limit, "page": number})}>; rel="{place}"'
         for place, number in places.items()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from flask import Response, request
+from werkzeug.wrappers import Response
 
 from addon import trace
 from addon.actions.by_id.artifacts import ArtifactsById
@@ -15,10 +15,10 @@ from addon.actions.by_id.changes import ChangeById
 from addon.actions.by_id.errors import RouteAbsent, TargetMissing
 from addon.actions.by_id.jobs import JobsById
 from addon.actions.by_id.logs import LogsById
+from addon.api import request
 from addon.api.native import artifacts, jobs, logs
 from addon.api.native.paths import METHODS, ByIdRequest
 from addon.api.native.responses import as_json
-from addon.api.responses import links
 from addon.caller import Caller
 from addon.errors import ApiError
 from addon.model import Repo
@@ -39,7 +39,7 @@ class NativeHandlers:
 
     def answer(self, asked: ByIdRequest, caller: Caller) -> Response:
         """The response, also to what Forgejo refuses."""
-        if request.method != METHODS[asked.route]:
+        if request.method() != METHODS[asked.route]:
             return _empty(405, {"Allow": METHODS[asked.route]})
         try:
             return self._routes()[asked.route](asked, caller)
@@ -73,7 +73,7 @@ def _error(error: ApiError) -> Response:
     """An error in Forgejo's shape. A route that this version lacks is text, by which programs recognize that."""
     if isinstance(error, RouteAbsent):
         return Response(f"{error.message}\n", error.status, content_type="text/plain; charset=utf-8")
-    body = {"message": error.message, "url": f"{links().base}/api/swagger"}
+    body = {"message": error.message, "url": f"{request.links().base}/api/swagger"}
     response = as_json(body | {"errors": []} if isinstance(error, TargetMissing) else body, error.status)
     response.headers.update(error.headers)
     return response

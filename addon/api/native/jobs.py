@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import Response
+from werkzeug.wrappers import Response
 
 from addon.actions.by_id.jobs import JobById, TimedStep
 from addon.api.native.responses import as_json

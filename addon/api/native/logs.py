@@ -6,15 +6,15 @@ import re
 import zipfile
 from collections.abc import Generator, Iterator
 
-from flask import Response, request
+from werkzeug.wrappers import Response
 
 from addon.actions.by_id import lines
 from addon.actions.by_id.finder import FoundJob
 from addon.actions.by_id.logs import LogOfJob, LogsById
 from addon.actions.logs.lines import first_block_read
+from addon.api import request
 from addon.api.native.numbers import number_or_zero
 from addon.api.native.paths import ByIdRequest
-from addon.api.responses import range_header
 from addon.api.text.bundle import COMPRESSION_LEVEL, Sink
 from addon.caller import Caller
 from addon.errors import UpstreamTimeout, UpstreamUnexpected
@@ -80,7 +80,7 @@ def _entry_name(job: str) -> str:
 
 
 def _whole(use_case: LogsById, found: FoundJob) -> Response:
-    log = use_case.whole(found, range_header())
+    log = use_case.whole(found, request.range_header())
     headers = {name: text for name, text in log.headers.items() if name != "content-disposition"}
     if log.body is None:
         return _unsatisfied(headers.get("content-range", ""))
@@ -101,7 +101,7 @@ def _step(blocks: Iterator[bytes]) -> Response:
 
 def _part(data: bytes) -> Response:
     headers = {"Accept-Ranges": "bytes"}
-    wanted = RANGE.fullmatch(request.headers.get("Range", ""))
+    wanted = RANGE.fullmatch(request.headers().get("Range", ""))
     if wanted is None or not data:
         return Response(data, 200, headers, content_type=TEXT)
     size = len(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from flask import Response
+from werkzeug.wrappers import Response
 
 # The fields that this Forgejo can't tell, as names with commas.
 UNKNOWN_HEADER = "X-Actions-Unknown-Fields"
