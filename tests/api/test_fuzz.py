@@ -15,7 +15,6 @@ from urllib.parse import unquote
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
-from hypothesis import strategies as st
 
 from tests.api.hostile import Hostile, meaning, requests
 from tests.double import Double, JobSpec
@@ -154,20 +153,21 @@ def test_hostile_requests(stage: Stage) -> None:
     every = [run for repo in repos for run in (repo.runs if repo.full_name in OPEN else repo.runs[:1])]
     runs, jobs = [run.id for run in every], [job.id for run in every for job in run.jobs]
 
+    repositories = (
+        "mine/demo",
+        "someone/public",
+        "victim/secret",
+        "mine/secret",
+        "mine/demo/../secret",
+        "mine/none",
+    )
+    asked = requests(repositories, tuple(stage.tokens.values()), runs, jobs)
+
     @settings(
         max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
     )
-    @given(st.data())
-    def throw(data: st.DataObject) -> None:
-        repositories = (
-            "mine/demo",
-            "someone/public",
-            "victim/secret",
-            "mine/secret",
-            "mine/demo/../secret",
-            "mine/none",
-        )
-        hostile = data.draw(requests(repositories, tuple(stage.tokens.values()), runs, jobs))
+    @given(asked)
+    def throw(hostile: Hostile) -> None:
         run(stage, hostile)
         counts["sent"] += 1
         counts["granted"] += bool(stage.double.requests_by_session())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
@@ -100,6 +101,14 @@ CONSEQUENCES = {
     "no addon": {"mitm.yaml"},
     "a port that is taken": {"Forgejo"},
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_look_at_packages() -> Iterator[None]:
+    """What is installed is the same for all tests here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "packages", functools.cache(machine.packages))
+        yield
 
 
 @contextmanager
