@@ -81,7 +81,14 @@ install_with_pip() {
         .venv/bin/python -m ensurepip >/dev/null || return
         pip=(.venv/bin/python -m pip)
     fi
-    "${pip[@]}" install --quiet --disable-pip-version-check --no-compile --require-hashes -r "$lock" || return
+    # One pip would keep one processor busy for as long as two are now. The lock file names every package, so there are no
+    # dependencies to look for. xargs waits for both, and fails if one does.
+    local half
+    for half in 0 1; do
+        awk -v half="$half" '/^[a-z]/ { n++ } n % 2 == half' "$lock" >".mitm/packages-$half.txt"
+    done
+    printf '%s\n' 0 1 | xargs -P 2 -I '{}' "${pip[@]}" install --quiet --disable-pip-version-check --no-compile --no-deps \
+        --require-hashes -r '.mitm/packages-{}.txt' || return
     .venv/bin/python -m compileall -q -j 0 .venv/lib >/dev/null || true # some packages contain files for other versions
 }
 
