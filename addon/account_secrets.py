@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, MutableMapping
+
+from addon import nameless_file
 
 NAMES = ("FORGEJO_ADMIN_PASSWORD", "FORGEJO_ADMIN_TOTP_SECRET")
 # The environment variable with the number of the open file that holds them.
@@ -18,10 +19,7 @@ def put_away(environment: MutableMapping[str, str]) -> None:
     found = {name: environment.pop(name) for name in NAMES if name in environment}
     if not found:
         return
-    descriptor = _nameless_file()
-    os.write(descriptor, json.dumps(found).encode())
-    os.set_inheritable(descriptor, True)
-    environment[DESCRIPTOR] = str(descriptor)
+    environment[DESCRIPTOR] = str(nameless_file.create("secrets", json.dumps(found).encode()))
 
 
 def descriptors(environment: Mapping[str, str]) -> tuple[int, ...]:
@@ -35,11 +33,3 @@ def with_secrets(environment: Mapping[str, str]) -> Mapping[str, str]:
     for descriptor in descriptors(environment):
         found |= json.loads(os.pread(descriptor, MOST_BYTES, 0))
     return {**environment, **found}
-
-
-def _nameless_file() -> int:
-    """In memory where the system can do that."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("secrets")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

@@ -1,8 +1,9 @@
 """The application: a WSGI server on loopback that answers extension requests. The proxy starts it.
 
-It reads one line of JSON from standard input, with settings and a secret, and prints one line with its port. Later it
-prints lines with what it learns of Forgejo. Any further line on standard input tells it to end followed streams; when
-standard input closes, it exits, so it never outlives the proxy. It refuses requests without the secret.
+It reads one line of JSON from standard input, with settings, a secret, and the descriptor of `OtherTraffic`. It prints
+one line with its port, and later lines with what it learns of Forgejo. Any further line on standard input tells it to
+end followed streams; when standard input closes, it exits, so it never outlives the proxy. It refuses requests without
+the secret.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from addon.api import request, routes
 from addon.api.about import pages
 from addon.api.composition import Parts, build, connect
 from addon.api.native import paths
+from addon.api.pacing import Pace
 from addon.api.responses import error_response
 from addon.api.server import create_server
 from addon.api.stalled import end_stalled
@@ -31,6 +33,7 @@ from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, 
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER, TRACE_HEADER
 from addon.journal import Wsgi
 from addon.limits import PATIENCE, RETRY_AFTER
+from addon.other_traffic import OtherTraffic
 from addon.settings import Settings
 from addon.trace import Operation
 
@@ -141,7 +144,8 @@ def main() -> None:
         sys.exit(f"actions extension: {error}")
     upstream = connect(settings)
     parts = build(settings, upstream)
-    app = parts.journal.around(create_app(parts, start["secret"]))
+    pace = Pace(OtherTraffic(start["traffic"]).is_there)
+    app = parts.journal.around(pace.around(create_app(parts, start["secret"])))
     server = create_server(app, settings.threads * ROOM + settings.followers, parts.journal)
     port = int(server.effective_port)  # type: ignore[attr-defined]
     _tell_proxy({"port": port, **upstream.known})

@@ -131,6 +131,8 @@ class ActionsExtension:
         else:
             if routes.is_ours(path):
                 flow.marked = mitmweb.PASSED_MARK
+            if self._supervisor is not None:
+                self._supervisor.other_traffic.note()
             flow.request.stream = True
             forwarded.rewrite(flow, self._trust)
             if self._describes(flow):

@@ -19,6 +19,7 @@ from addon import ROOT, account_secrets
 from addon.api import routes
 from addon.api.native import paths
 from addon.forgejo import versions
+from addon.other_traffic import OtherTraffic
 from addon.proxy import lifetime
 from addon.settings import Settings
 
@@ -44,6 +45,7 @@ class Supervisor:
         self.major: int | None = None
         self.routes_major: int | None = None
         self.lists_runs: bool | None = None
+        self.other_traffic = OtherTraffic.create()
         self._settings = settings
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
@@ -112,10 +114,10 @@ class Supervisor:
             stdout=pipe,
             cwd=ROOT,
             start_new_session=True,
-            pass_fds=account_secrets.descriptors(os.environ),
+            pass_fds=(self.other_traffic.descriptor, *account_secrets.descriptors(os.environ)),
         )
         assert process.stdin is not None and process.stdout is not None
-        start = {"settings": self._settings.to_json(), "secret": self.secret}
+        start = {"settings": self._settings.to_json(), "secret": self.secret, "traffic": self.other_traffic.descriptor}
         process.stdin.write(json.dumps(start).encode() + b"\n")
         await process.stdin.drain()
         line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT)

@@ -23,6 +23,8 @@ from tests.support.proxy import eventually
 
 # How fast each of the downloads goes, in bytes a second.
 ALONE = "alone"
+# Seconds until what was sent before the first small request has passed.
+SETTLING = 0.5
 SITUATIONS = {ALONE: 0.0, "at 10 MB/s each": 1e7, "as fast as they come": math.inf}
 LINE_TIME = re.compile(rf"{LINE} ([0-9.]+)\n".encode())
 Row = tuple[str, Sequence[Cell]]
@@ -110,6 +112,7 @@ def side_by_side(forgejo: Forgejo, contestants: Sequence[Contestant], rounds: in
     for _ in range(rounds):
         for (situation, pace), each in product(SITUATIONS.items(), ours(contestants)):
             with _crowded(forgejo, each, pace):
+                requests_for(each.url, request("/small"), 4, SETTLING)
                 found = requests_for(each.url, request("/small"), 4, seconds)
             figures = [found.per_second, found.percentile(50), found.percentile(99)]
             measured.setdefault((each.name, situation), []).append(figures)

@@ -1,0 +1,56 @@
+"""Slows large responses down while Forgejo has other requests.
+
+The proxy passes everything on in one event loop. Ten logs that are sent as fast as they can keep it so busy that a
+small request takes several times as long. So while there are others, all large responses together get a fixed rate.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from werkzeug.wsgi import ClosingIterator
+
+from addon.journal import Wsgi
+
+# Bytes per second of all large responses together. It fills a network of 1 Gbit/s.
+RATE = 100e6
+# The start of each response is sent at once. So what is not large never waits behind what is.
+AT_ONCE = 256 * 1024
+
+
+class Pace:
+    """The rate of all large responses."""
+
+    def __init__(self, has_others: Callable[[], bool], rate: float = RATE) -> None:
+        """`has_others` tells whether Forgejo has other requests. `rate` is in bytes per second."""
+        self._has_others, self._rate = has_others, rate
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    def around(self, app: Wsgi) -> Wsgi:
+        """WSGI middleware that sends the responses of `app` at this pace."""
+
+        def paced(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            body = app(environ, start_response)
+            return ClosingIterator(self._paced(body), getattr(body, "close", None))
+
+        return paced
+
+    def _paced(self, body: Iterable[bytes]) -> Iterator[bytes]:
+        size = 0
+        for block in body:
+            if size > AT_ONCE and self._has_others():
+                time.sleep(self._pause(len(block)))
+            size += len(block)
+            yield block
+
+    def _pause(self, size: int) -> float:
+        """Seconds until so many bytes are due."""
+        with self._lock:
+            now = time.monotonic()
+            due = max(self._free_at, now)
+            self._free_at = due + size / self._rate
+            return due - now

@@ -1,0 +1,24 @@
+"""A file without a name, which only this process and those that inherit it can open."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+
+def create(what: str, content: bytes) -> int:
+    """Its descriptor, which children inherit if they are started with it. In memory where the system can do that.
+
+    `what` is shown by tools that list open files.
+    """
+    descriptor = _created(what)
+    os.write(descriptor, content)
+    os.set_inheritable(descriptor, True)
+    return descriptor
+
+
+def _created(what: str) -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create(what)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

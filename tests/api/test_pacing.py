@@ -1,0 +1,166 @@
+"""Large responses are slowed down while Forgejo has other requests, and only then."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from addon.api import pacing
+from addon.api.pacing import AT_ONCE, Pace
+from addon.other_traffic import OtherTraffic
+from addon.proxy.supervisor import Supervisor
+from addon.settings import Settings
+from tests.conftest import Target
+from tests.support.proxy import eventually
+from tests.support.sample import Sample
+
+BLOCK, BLOCKS, RATE = bytes(64 * 1024), 32, 1e6
+# A block is sent at once while those before it are not more than AT_ONCE bytes.
+HELD = BLOCKS - AT_ONCE // len(BLOCK) - 1
+
+
+class Clock:
+    """The time that the module sees instead of the real one."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(pacing, "time", found)
+    return found
+
+
+class Body:
+    """A large response's body."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([BLOCK] * BLOCKS)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def through(pace: Pace, body: Iterable[bytes]) -> Any:
+    return pace.around(lambda environ, start: body)({}, lambda *args: None)
+
+
+def test_a_large_response_has_the_rate(clock: Clock) -> None:
+    started = clock.now
+    assert list(through(Pace(lambda: True, RATE), Body())) == [BLOCK] * BLOCKS
+    # The first of these blocks is due at once.
+    assert clock.now - started == pytest.approx((HELD - 1) * len(BLOCK) / RATE)
+
+
+def test_all_large_responses_share_the_rate(clock: Clock) -> None:
+    pace, started = Pace(lambda: True, RATE), clock.now
+    for pair in zip(*(through(pace, Body()) for _ in range(3)), strict=True):
+        assert pair == (BLOCK,) * 3
+    assert clock.now - started == pytest.approx((3 * HELD - 1) * len(BLOCK) / RATE)
+
+
+def test_a_small_response_does_not_wait_behind_large_ones(clock: Clock) -> None:
+    pace = Pace(lambda: True, RATE)
+    large = iter(through(pace, Body()))
+    for _ in range(BLOCKS // 2):
+        next(large)
+    started = clock.now
+    assert b"".join(through(pace, [b"small", BLOCK])) == b"small" + BLOCK and clock.now == started
+
+
+def test_without_others_nothing_waits(clock: Clock) -> None:
+    started = clock.now
+    assert len(list(through(Pace(lambda: False, RATE), Body()))) == BLOCKS and clock.now == started
+
+
+def test_the_rate_ends_with_the_other_traffic(clock: Clock) -> None:
+    others = iter([True] * 10 + [False] * BLOCKS)
+    started = clock.now
+    list(through(Pace(lambda: next(others), RATE), Body()))
+    assert clock.now - started == pytest.approx(9 * len(BLOCK) / RATE)
+
+
+@pytest.mark.parametrize("blocks", [0, 3, BLOCKS])
+def test_the_body_is_closed(clock: Clock, blocks: int) -> None:
+    body = Body()
+    paced = through(Pace(lambda: True, RATE), body)
+    for _, _block in zip(range(blocks), paced, strict=False):
+        pass
+    paced.close()
+    assert body.closed == 1
+
+
+def test_the_application_hears_of_other_traffic() -> None:
+    """Through the file that it inherits, also after a restart of the application."""
+    script = """
+import json, sys, time
+from addon.other_traffic import OtherTraffic
+traffic = OtherTraffic(json.loads(sys.stdin.readline())["traffic"])
+print(json.dumps({"port": 1, "lists_runs": traffic.is_there()}), flush=True)
+while not traffic.is_there():
+    time.sleep(0.01)
+print(json.dumps({"lists_runs": True}), flush=True)
+sys.stdin.readline()
+"""
+
+    async def heard() -> list[bool | None]:
+        supervisor = Supervisor(Settings("http://127.0.0.1:1"), (sys.executable, "-c", script))
+        await supervisor.start()
+        seen = [supervisor.lists_runs]
+        for _ in range(1000):
+            supervisor.other_traffic.note()
+            await asyncio.sleep(0.01)
+            if supervisor.lists_runs:
+                break
+        seen.append(supervisor.lists_runs)
+        await supervisor.stop()
+        return seen
+
+    assert asyncio.run(heard()) == [False, True]
+
+
+def test_other_traffic_is_over_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, traffic = Clock(), OtherTraffic.create()
+    monkeypatch.setattr("addon.other_traffic.time", clock)
+    clock.now = 0.0  # just after the machine's start
+    assert not traffic.is_there()
+    traffic.note()
+    assert traffic.is_there()
+    clock.sleep(1.5)
+    assert not traffic.is_there()
+    os.close(traffic.descriptor)
+
+
+@pytest.mark.parametrize("target", ["v17"], indirect=True)
+def test_only_requests_for_forgejo_itself_count(target: Target, demo: Sample) -> None:
+    """Otherwise a download would slow itself down."""
+
+    def last() -> float:
+        folder = Path(f"/proc/{target.proxy.process.pid}/fd")
+        (content,) = {each.read_bytes() for each in folder.iterdir() if "other-traffic" in os.readlink(each)}
+        return float(struct.unpack("d", content)[0])
+
+    target.request("GET", "/api/v1/version")
+    before = last()
+    assert target.request("GET", f"{demo.base}/1/logs", demo.reader).status_code == 200
+    assert last() == before
+    target.request("GET", "/api/v1/version")
+    eventually(lambda: last() > before)
