@@ -67,14 +67,18 @@ def start_contestants(
     admin: tuple[str, str] = ("none", "none"),
     options: Mapping[str, object] | None = None,
     against: Revision | None = None,
+    forked: bool = False,
 ) -> Iterator[list[Contestant]]:
-    """All that there are, in front of the same upstream. `admin` and `options` are this project's."""
+    """All that there are, in front of the same upstream. `admin` and `options` are this project's.
+
+    With `forked` they start cheaply, where possible: not for measurements.
+    """
     with ExitStack() as stack:
         found = [
             Contestant(DIRECT, upstream, None),
-            stack.enter_context(_bare_mitmdump(upstream)),
+            stack.enter_context(_bare_mitmdump(upstream, forked)),
             *(
-                _revision(each, stack.enter_context(_started(each, upstream, admin, options)))
+                _revision(each, stack.enter_context(_started(each, upstream, admin, options, forked)))
                 for each in (THIS, against)
                 if each is not None
             ),
@@ -90,9 +94,9 @@ def ours(contestants: Sequence[Contestant]) -> list[Contestant]:
 
 
 def _started(
-    revision: Revision, upstream: str, admin: tuple[str, str], options: Mapping[str, object] | None
+    revision: Revision, upstream: str, admin: tuple[str, str], options: Mapping[str, object] | None, forked: bool
 ) -> AbstractContextManager[Proxy]:
-    return start_proxy(upstream, admin, options, root=revision.root, python=revision.python, forked=False)
+    return start_proxy(upstream, admin, options, root=revision.root, python=revision.python, forked=forked)
 
 
 def _revision(revision: Revision, proxy: Proxy) -> Contestant:
@@ -100,10 +104,10 @@ def _revision(revision: Revision, proxy: Proxy) -> Contestant:
 
 
 @contextmanager
-def _bare_mitmdump(upstream: str) -> Iterator[Contestant]:
+def _bare_mitmdump(upstream: str, forked: bool) -> Iterator[Contestant]:
     port = _free_port()
     options = WITHOUT_ADDON | {"mode": [f"reverse:{upstream}@127.0.0.1:{port}"]}
-    with start_proxy(upstream, options=options, listening=False, forked=False) as proxy:
+    with start_proxy(upstream, options=options, listening=False, forked=forked) as proxy:
         _wait_for(port)
         yield Contestant(BARE, f"http://127.0.0.1:{port}", proxy.process.pid)
 

@@ -18,7 +18,7 @@ from tests.bench.upstream import ANSWER_SECONDS, start_upstream
 
 
 def test_ordinary_traffic() -> None:
-    with start_upstream() as upstream, start_contestants(upstream) as contestants:
+    with start_upstream() as upstream, start_contestants(upstream, forked=True) as contestants:
         small = ordinary.small_requests(contestants, 1, 0.1)
         bodies = ordinary.bodies(contestants, 1, 2)
     for table in (*small, bodies):
@@ -33,7 +33,7 @@ def test_the_extension() -> None:
     other = replace(THIS, name="other")
     with (
         start_forgejo([1]) as forgejo,
-        start_contestants(forgejo.url, forgejo.admin, against=other) as contestants,
+        start_contestants(forgejo.url, forgejo.admin, against=other, forked=True) as contestants,
     ):
         figures, compared = answers(forgejo, contestants, 1)
         logs = extension.logs(forgejo, contestants, 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gzip
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -76,7 +75,7 @@ class Double:
         if self._server is None:
             self._server = Server(self.answer, self._port, lambda: time.time() + self.seconds_ahead)
             self._port = int(self._server.server_address[1])
-            threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+            self._server.start()
         return self
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import io
 import itertools
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -135,7 +136,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on the loopback; `stop` also ends the connections that are open."""
+    """Listens on the loopback, from `start` to `stop`, which also ends the connections that are open.
+
+    Unlike `serve_forever`, it does nothing while nobody connects.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -146,11 +150,24 @@ class Server(ThreadingHTTPServer):
         self.clock = clock
         self.connections: set[socket.socket] = set()
         self.answering: list[str] = []
+        self._stopping = False
+        self._thread = threading.Thread(target=self._take_connections, daemon=True)
+
+    def start(self) -> None:
+        """Takes connections in a thread of its own."""
+        self._thread.start()
 
     def stop(self) -> None:
         """Ends the listening and every open connection."""
-        self.shutdown()
+        self._stopping = True
+        with contextlib.suppress(OSError):  # wakes the thread
+            socket.create_connection(self.server_address[:2], timeout=1).close()
+        self._thread.join()
         self.server_close()
         for connection in list(self.connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def _take_connections(self) -> None:
+        while not self._stopping:
+            self.handle_request()

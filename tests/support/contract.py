@@ -18,6 +18,7 @@ from addon.settings import MOST_WAIT
 
 MARK = "X-Actions-Extension"
 EVENT = re.compile(r"event: (\w+)\n(?:id: \S+\n)?data: (.*)")
+_compiled: dict[int, Any] = {}
 
 
 @functools.cache
@@ -64,19 +65,33 @@ def errors(schema: Mapping[str, Any], value: Any) -> list[str]:
     return [f"{error.instance_path}: {error.message}" for error in _validator(json.dumps(schema)).iter_errors(value)]
 
 
+def _errors(schema: Mapping[str, Any], value: Any) -> list[str]:
+    """The same for a schema of the document, which is found again by its identity."""
+    if id(schema) not in _compiled:
+        _compiled[id(schema)] = _validator(json.dumps(schema))
+    return [] if _compiled[id(schema)].is_valid(value) else errors(schema, value)
+
+
 def _item(target: str) -> dict[str, Any]:
     """The path item of a request target; any will do for a path that is an error by itself."""
     parts = [unquote(part) for part in target.partition("?")[0].split("/") if part]
-    found = [path for path in document()["paths"] if _fits(path.strip("/").split("/"), parts)]
-    best = min(found, key=lambda path: path.count("{"), default="/api/v1/repos/{owner}/{repo}/actions/runs/{run}/logs")
-    item: dict[str, Any] = document()["paths"][best]
-    return item
+    any_item: dict[str, Any] = document()["paths"]["/api/v1/repos/{owner}/{repo}/actions/runs/{run}/logs"]
+    return next((item for fixed, item in _templates().get(len(parts), ()) if _fits(fixed, parts)), any_item)
 
 
-def _fits(template: list[str], parts: list[str]) -> bool:
-    return len(template) == len(parts) and all(
-        a == b or a.startswith("{") for a, b in zip(template, parts, strict=True)
-    )
+@functools.cache
+def _templates() -> dict[int, list[tuple[dict[int, str], dict[str, Any]]]]:
+    """By their number of parts: the fixed parts of each path by position, and the path item. Those with most are first."""
+    found: dict[int, list[tuple[dict[int, str], dict[str, Any]]]] = {}
+    for path, item in sorted(document()["paths"].items(), key=lambda each: each[0].count("{")):
+        parts = path.strip("/").split("/")
+        fixed = {at: part for at, part in enumerate(parts) if not part.startswith("{")}
+        found.setdefault(len(parts), []).append((fixed, item))
+    return found
+
+
+def _fits(fixed: Mapping[int, str], parts: list[str]) -> bool:
+    return all(parts[at] == part for at, part in fixed.items())
 
 
 def _check_headers(answer: Mapping[str, Any], response: requests.Response) -> None:
@@ -87,7 +102,7 @@ def _check_headers(answer: Mapping[str, Any], response: requests.Response) -> No
             continue
         text = response.headers[name]
         value = int(text) if header["schema"].get("type") == "integer" else text
-        assert not errors(header["schema"], value), f"{response.url}: {name}: {text}"
+        assert not _errors(header["schema"], value), f"{response.url}: {name}: {text}"
 
 
 def _check_body(answer: Mapping[str, Any], response: requests.Response) -> None:
@@ -99,11 +114,12 @@ def _check_body(answer: Mapping[str, Any], response: requests.Response) -> None:
         return
     schema = answer["content"][media_type].get("schema", {})
     if media_type == "application/json":
-        assert not errors(schema, response.json()), f"{response.url}: {errors(schema, response.json())[:3]}"
+        found = _errors(schema, response.json())
+        assert not found, f"{response.url}: {found[:3]}"
     elif media_type == "text/event-stream":
         for name, data in EVENT.findall(response.content.decode()):
             event = document()["components"]["schemas"]["LogEvent"]["properties"][name]
-            assert not errors(event, json.loads(data)), f"{response.url}: {name}: {data}"
+            assert not _errors(event, json.loads(data)), f"{response.url}: {name}: {data}"
 
 
 @functools.cache

@@ -110,7 +110,7 @@ def start_proxy(
         arguments = ("--set", f"confdir={confdir}")
         process: subprocess.Popen[str] | ForkedMitmdump
         if forked and (program, root, python) == ("mitmdump", ROOT, sys.executable):
-            process = ForkedMitmdump(arguments, root, variables)
+            process = ForkedMitmdump(confdir, root, variables)
         else:
             process = subprocess.Popen(
                 [python, "-c", f"from mitmproxy.tools.main import {program}; {program}()", *arguments],
