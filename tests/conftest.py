@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import re
@@ -27,6 +28,7 @@ MAIN = VERSIONS if os.environ.get("FORGEJO_VERSIONS") == "all" else ("v7", NEWES
 MORE = sorted({*MAIN, "v11", "v13", "v15"}, key=VERSIONS.index)
 every_version = pytest.mark.parametrize("target", VERSIONS, indirect=True)
 _numbers = itertools.count(1)
+gc.disable()  # while the tests are loaded
 
 
 @dataclass(frozen=True)
@@ -108,3 +110,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if fixture in item.fixturenames and (fixture not in parameters or value in VERSIONS):
                 item.add_marker(pytest.mark.xdist_group(f"{fixture}-{value}"))
                 break
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded now stays, so the garbage collector needn't look at it again."""
+    gc.freeze()
+    gc.enable()
