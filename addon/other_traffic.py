@@ -1,6 +1,7 @@
-"""Whether Forgejo has other requests at the moment: the proxy writes down when one comes, the application reads it.
+"""Whether there are other requests at the moment than those for large logs.
 
-Both have the same eight bytes in memory, in a file without a name that the application inherits.
+The proxy writes down when a request for Forgejo comes, the application when it has sent a small response. Both have the
+same eight bytes in memory, in a file without a name that the application inherits.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import time
 from addon import nameless_file
 
 # Seconds after the last request in which there is other traffic.
-RECENT = 1.0
+RECENT = 0.5
 TIME = struct.Struct("d")
 
 
 class OtherTraffic:
-    """When the last request that Forgejo itself answers has come, on the machine's monotonic clock."""
+    """When the last of these requests was, on the machine's monotonic clock."""
 
     def __init__(self, descriptor: int) -> None:
         """`descriptor` is that of the file."""
@@ -30,9 +31,9 @@ class OtherTraffic:
         return cls(nameless_file.create("other-traffic", TIME.pack(-RECENT)))
 
     def note(self) -> None:
-        """A request has come."""
+        """There is one."""
         TIME.pack_into(self._memory, 0, time.monotonic())
 
     def is_there(self) -> bool:
-        """Whether a request has come recently."""
+        """Whether one was recently."""
         return time.monotonic() - float(TIME.unpack_from(self._memory)[0]) < RECENT

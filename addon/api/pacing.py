@@ -1,4 +1,4 @@
-"""Slows large responses down while Forgejo has other requests.
+"""Slows large responses down while there are other requests, for Forgejo or for the extension.
 
 The proxy passes everything on in one event loop. Ten logs that are sent as fast as they can keep it so busy that a
 small request takes several times as long. So while there are others, all large responses together get a fixed rate.
@@ -14,19 +14,20 @@ from typing import Any
 from werkzeug.wsgi import ClosingIterator
 
 from addon.journal import Wsgi
+from addon.other_traffic import OtherTraffic
 
 # Bytes per second of all large responses together. It fills a network of 1 Gbit/s.
 RATE = 100e6
-# The start of each response is sent at once. So what is not large never waits behind what is.
+# The start of each response is sent at once. A response that is not larger is other traffic for those that are.
 AT_ONCE = 256 * 1024
 
 
 class Pace:
     """The rate of all large responses."""
 
-    def __init__(self, has_others: Callable[[], bool], rate: float = RATE) -> None:
-        """`has_others` tells whether Forgejo has other requests. `rate` is in bytes per second."""
-        self._has_others, self._rate = has_others, rate
+    def __init__(self, others: OtherTraffic, rate: float = RATE) -> None:
+        """`rate` is in bytes per second."""
+        self._others, self._rate = others, rate
         self._lock = threading.Lock()
         self._free_at = 0.0
 
@@ -42,10 +43,12 @@ class Pace:
     def _paced(self, body: Iterable[bytes]) -> Iterator[bytes]:
         size = 0
         for block in body:
-            if size > AT_ONCE and self._has_others():
+            if size > AT_ONCE and self._others.is_there():
                 time.sleep(self._pause(len(block)))
             size += len(block)
             yield block
+        if size <= AT_ONCE:
+            self._others.note()
 
     def _pause(self, size: int) -> float:
         """Seconds until so many bytes are due."""

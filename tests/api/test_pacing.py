@@ -1,4 +1,4 @@
-"""Large responses are slowed down while Forgejo has other requests, and only then."""
+"""Large responses are slowed down while there are other requests, and only then."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from addon.other_traffic import OtherTraffic
 from addon.proxy.supervisor import Supervisor
 from addon.settings import Settings
 from tests.conftest import Target
-from tests.support.proxy import eventually
-from tests.support.sample import Sample
+from tests.double import Double, JobSpec
+from tests.support.proxy import eventually, start_proxy
+from tests.support.sample import Sample, sample
 
 BLOCK, BLOCKS, RATE = bytes(64 * 1024), 32, 1e6
 # A block is sent at once while those before it are not more than AT_ONCE bytes.
@@ -37,6 +38,25 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+
+class Others:
+    """Other traffic, as often as `there` says; the last value goes on."""
+
+    def __init__(self, *there: bool) -> None:
+        self._there = [*there]
+        self.noted = 0
+
+    def is_there(self) -> bool:
+        return self._there.pop(0) if len(self._there) > 1 else self._there[0]
+
+    def note(self) -> None:
+        self.noted += 1
+
+
+def pace(*there: bool) -> tuple[Pace, Others]:
+    others = Others(*there)
+    return Pace(others, RATE), others  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -65,43 +85,44 @@ def through(pace: Pace, body: Iterable[bytes]) -> Any:
 
 def test_a_large_response_has_the_rate(clock: Clock) -> None:
     started = clock.now
-    assert list(through(Pace(lambda: True, RATE), Body())) == [BLOCK] * BLOCKS
+    paced, others = pace(True)
+    assert list(through(paced, Body())) == [BLOCK] * BLOCKS and not others.noted
     # The first of these blocks is due at once.
     assert clock.now - started == pytest.approx((HELD - 1) * len(BLOCK) / RATE)
 
 
 def test_all_large_responses_share_the_rate(clock: Clock) -> None:
-    pace, started = Pace(lambda: True, RATE), clock.now
-    for pair in zip(*(through(pace, Body()) for _ in range(3)), strict=True):
+    (paced, _), started = pace(True), clock.now
+    for pair in zip(*(through(paced, Body()) for _ in range(3)), strict=True):
         assert pair == (BLOCK,) * 3
     assert clock.now - started == pytest.approx((3 * HELD - 1) * len(BLOCK) / RATE)
 
 
 def test_a_small_response_does_not_wait_behind_large_ones(clock: Clock) -> None:
-    pace = Pace(lambda: True, RATE)
-    large = iter(through(pace, Body()))
+    paced, others = pace(True)
+    large = iter(through(paced, Body()))
     for _ in range(BLOCKS // 2):
         next(large)
     started = clock.now
-    assert b"".join(through(pace, [b"small", BLOCK])) == b"small" + BLOCK and clock.now == started
+    assert b"".join(through(paced, [b"small", BLOCK])) == b"small" + BLOCK and clock.now == started
+    assert others.noted == 1
 
 
 def test_without_others_nothing_waits(clock: Clock) -> None:
     started = clock.now
-    assert len(list(through(Pace(lambda: False, RATE), Body()))) == BLOCKS and clock.now == started
+    assert len(list(through(pace(False)[0], Body()))) == BLOCKS and clock.now == started
 
 
 def test_the_rate_ends_with_the_other_traffic(clock: Clock) -> None:
-    others = iter([True] * 10 + [False] * BLOCKS)
     started = clock.now
-    list(through(Pace(lambda: next(others), RATE), Body()))
+    list(through(pace(*[True] * 10, False)[0], Body()))
     assert clock.now - started == pytest.approx(9 * len(BLOCK) / RATE)
 
 
 @pytest.mark.parametrize("blocks", [0, 3, BLOCKS])
 def test_the_body_is_closed(clock: Clock, blocks: int) -> None:
     body = Body()
-    paced = through(Pace(lambda: True, RATE), body)
+    paced = through(pace(True)[0], body)
     for _, _block in zip(range(blocks), paced, strict=False):
         pass
     paced.close()
@@ -149,18 +170,25 @@ def test_other_traffic_is_over_after_a_while(monkeypatch: pytest.MonkeyPatch) ->
     os.close(traffic.descriptor)
 
 
-@pytest.mark.parametrize("target", ["v17"], indirect=True)
-def test_only_requests_for_forgejo_itself_count(target: Target, demo: Sample) -> None:
+def test_only_large_responses_are_no_other_traffic() -> None:
     """Otherwise a download would slow itself down."""
+    with Double() as double, start_proxy(double.url, (double.world.admin.name, double.world.admin.password)) as proxy:
+        _each_request_counts(Target(double.version, double, proxy), sample(double.world, "pacing"))
 
+
+def _each_request_counts(target: Target, demo: Sample) -> None:
     def last() -> float:
         folder = Path(f"/proc/{target.proxy.process.pid}/fd")
         (content,) = {each.read_bytes() for each in folder.iterdir() if "other-traffic" in os.readlink(each)}
         return float(struct.unpack("d", content)[0])
 
+    run = target.world.run(demo.repo, jobs=[JobSpec("large")])
+    target.world.big_log(run.jobs[0], 4 * AT_ONCE)
     target.request("GET", "/api/v1/version")
     before = last()
-    assert target.request("GET", f"{demo.base}/1/logs", demo.reader).status_code == 200
+    assert len(target.request("GET", f"{demo.base}/{run.index}/logs", demo.reader).content) == 4 * AT_ONCE
     assert last() == before
-    target.request("GET", "/api/v1/version")
-    eventually(lambda: last() > before)
+    for path in ("/api/v1/version", f"{demo.base}/1/logs"):
+        target.request("GET", path, demo.reader)
+        eventually(lambda earlier=before: last() > earlier)
+        before = last()
