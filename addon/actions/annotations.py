@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 LEVELS = ("error", "warning", "notice")
-NAME = re.compile(r"[a-zA-Z-]+")
+# A command's start; its properties and its message follow.
+COMMAND = re.compile(r"::([a-zA-Z-]+)(?=[ :])")
 LINE_END = re.compile(r"[\r\n]")
 NUMBER = re.compile(r"[0-9]{1,9}")
 STOP = "stop-commands"
@@ -66,22 +67,17 @@ def annotations_in(lines: Iterable[str]) -> Iterator[tuple[int, Annotation]]:
             if text.rstrip() == f"::{stopped}::":
                 stopped = None
             continue
-        name, properties, message = _command(text)
+        command = COMMAND.match(text)
+        if command is None or found[name := command[1].lower()] == MOST_OF_LEVEL:
+            continue
+        properties, end, message = LINE_END.split(text[command.end() :], maxsplit=1)[0].partition("::")
+        if not end or (properties and not properties.startswith(" ")):
+            continue
         if name == STOP and message.strip():
             stopped = message.strip()
-        elif name in LEVELS and found[name] < MOST_OF_LEVEL:
+        elif name in LEVELS:
             found[name] += 1
-            yield index, _annotation(name, properties, message)
-
-
-def _command(text: str) -> tuple[str, str, str]:
-    """Name, properties and message of the command that a line begins with; the name is empty if there is none."""
-    mark, _, rest = LINE_END.split(text, maxsplit=1)[0].partition("::")
-    head, end, message = rest.partition("::")
-    name, _, properties = head.partition(" ")
-    if mark or not end or not NAME.fullmatch(name):
-        return "", "", ""
-    return name.lower(), properties, message
+            yield index, _annotation(name, properties.removeprefix(" "), message)
 
 
 def _annotation(level: str, properties: str, message: str) -> Annotation:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import ijson
 
 from addon.forgejo.parsers.values import changed
 
-STEP = "logs.stepsLog.item"
+# Where the values stand in the JSON.
+STEP, CURSOR = "logs.stepsLog.item.step", "logs.stepsLog.item.cursor"
+MESSAGE, TIME = "logs.stepsLog.item.lines.item.message", "logs.stepsLog.item.lines.item.timestamp"
 
 
-@dataclass(frozen=True, slots=True)
-class StepLine:
+class StepLine(NamedTuple):
     """A line of a step. `step` is the step's place, from 0; `timestamp` is in seconds since 1970."""
 
     step: int
@@ -31,14 +32,14 @@ def step_lines(chunks: Iterable[bytes], wanted: Mapping[int, int]) -> Iterator[S
     step, message = -1, ""
     try:
         for prefix, _, value in ijson.parse(ijson.from_iter(iter(chunks)), use_float=True):
-            if prefix == f"{STEP}.lines.item.message":
+            if prefix == MESSAGE:
                 message = value
-            elif prefix == f"{STEP}.lines.item.timestamp":
+            elif prefix == TIME:
                 counted[step] += 1
                 yield StepLine(step, message, float(value))
-            elif prefix == f"{STEP}.step":
+            elif prefix == STEP:
                 step = value
-            elif prefix == f"{STEP}.cursor":
+            elif prefix == CURSOR:
                 cursors[step] = value
     except (ijson.JSONError, KeyError, TypeError, ValueError) as error:
         raise changed("lines of a step", error) from None
