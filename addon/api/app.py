@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 # Server threads per `actions_threads`: requests that wait for a slot or a run, or send a log, keep others out of no
 # thread. Followers have further threads.
 ROOM = 5
+# Seconds for which a thread that computes may keep others from running. Python's default, 5 ms, makes a request wait
+# that long each time it has heard from Forgejo, while another one parses a large log.
+SWITCH = 0.0005
 
 
 def create_app(parts: Parts, secret: str) -> Wsgi:
@@ -142,9 +145,10 @@ def main() -> None:
         journal.set_up(settings.log, os.environ.get("ACTIONS_LOG_LEVEL", "INFO"))
     except ValueError as error:
         sys.exit(f"actions extension: {error}")
+    sys.setswitchinterval(SWITCH)
     upstream = connect(settings)
     parts = build(settings, upstream)
-    pace = Pace(OtherTraffic(start["traffic"]).is_there)
+    pace = Pace(OtherTraffic(start["traffic"]))
     app = parts.journal.around(pace.around(create_app(parts, start["secret"])))
     server = create_server(app, settings.threads * ROOM + settings.followers, parts.journal)
     port = int(server.effective_port)  # type: ignore[attr-defined]
