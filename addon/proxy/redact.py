@@ -5,6 +5,7 @@ A request and a streamed response were sent before they come here. A response wi
 
 from __future__ import annotations
 
+import functools
 import re
 from urllib.parse import unquote_plus
 
@@ -15,6 +16,8 @@ REDACTED = "[redacted]"
 SECRET = re.compile("auth|code|cookie|credential|csrf|key|otp|pass|secret|session|sig|token|^state$", re.IGNORECASE)
 # The next part of a URL: its query, its fragment, and the parameters in them.
 NEXT_PART = re.compile("([?&#;])")
+# Nearly all headers have names that came before. A longer name, in bytes, is not remembered.
+MOST_REMEMBERED = 64
 
 
 def request(flow: http.HTTPFlow) -> None:
@@ -71,4 +74,15 @@ def _shown(name: bytes, value: bytes) -> bytes:
     if name == b"referer":  # from another page, whose parameters may have any name
         page = re.split(b"[?#]", value, maxsplit=1)[0]
         return page if page == value else page + b"?" + REDACTED.encode()
-    return REDACTED.encode() if SECRET.search(name.decode("latin-1")) else value
+    return REDACTED.encode() if _is_secret(name) else value
+
+
+def _is_secret(name: bytes) -> bool:
+    return _is_known_secret(name) if len(name) <= MOST_REMEMBERED else _search(name)
+
+
+def _search(name: bytes) -> bool:
+    return SECRET.search(name.decode("latin-1")) is not None
+
+
+_is_known_secret = functools.lru_cache(1024)(_search)
