@@ -54,7 +54,8 @@ def tables(sizes: Sizes, only: str | None, against: tuple[Revision, float] | Non
             yield from ordinary.small_requests(contestants, sizes.rounds, sizes.seconds)
             yield ordinary.bodies(contestants, min(sizes.rounds, FEW), sizes.body)
     if only in (None, "answers", "extension"):
-        options = {"actions_followers": str(max(sizes.followers) + 64)}
+        # All of them are one caller, who may have half of the slots.
+        options = {"actions_followers": str(2 * max(sizes.followers))}
         with (
             start_forgejo(sizes.logs) as forgejo,
             start_contestants(forgejo.url, forgejo.admin, options, other) as contestants,
