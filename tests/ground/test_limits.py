@@ -273,6 +273,7 @@ def test_a_response_that_nobody_reads_ends() -> None:
         clients.enter_context(readers[1][0])
         short = f"{proxy.url}{demo.base}/1/logs"
         eventually(lambda: requests.get(short, headers=member, timeout=20).status_code == 200)
+        eventually(lambda: proxy.log().count("broken-off") == 2)  # one that is read now would not end
         client.settimeout(20)
         received = 0
         with contextlib.suppress(ConnectionError):

@@ -144,7 +144,7 @@ class Story:
             os.kill(child, signal.SIGKILL)
         deadline = time.monotonic() + 20
         while (answer := self.ask("GET", f"{self.demo.base}/2/logs", header)).status_code != 200:
-            assert time.monotonic() < deadline, f"the application does not come back: {answer.text}"
+            assert time.monotonic() < deadline, f"not back: {answer.text} {self.proxy.log()[-2000:]}"
             time.sleep(0.2)
 
     def ask(self, method: str, path: str, headers: dict[str, str] | None = None) -> requests.Response:
