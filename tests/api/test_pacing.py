@@ -19,7 +19,7 @@ from addon.proxy.supervisor import Supervisor
 from addon.settings import Settings
 from tests.conftest import Target
 from tests.double import Double, JobSpec
-from tests.support.proxy import eventually, start_proxy
+from tests.support.proxy import eventually, soon, start_proxy
 from tests.support.sample import Sample, sample
 
 BLOCK, BLOCKS, RATE = bytes(64 * 1024), 32, 1e6
@@ -146,11 +146,12 @@ sys.stdin.readline()
         supervisor = Supervisor(Settings("http://127.0.0.1:1"), (sys.executable, "-c", script))
         await supervisor.start()
         seen = [supervisor.lists_runs]
-        for _ in range(1000):
+
+        def noted_and_heard() -> bool:
             supervisor.other_traffic.note()
-            await asyncio.sleep(0.01)
-            if supervisor.lists_runs:
-                break
+            return supervisor.lists_runs is True
+
+        await soon(noted_and_heard)
         seen.append(supervisor.lists_runs)
         await supervisor.stop()
         return seen

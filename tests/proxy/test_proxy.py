@@ -23,7 +23,7 @@ import addon.proxy.addon
 from addon.proxy.supervisor import Supervisor
 from addon.settings import Settings
 from tests.double import Double
-from tests.support.proxy import raw, start_proxy
+from tests.support.proxy import raw, soon, start_proxy
 from tests.support.sample import sample
 from tests.support.upstream import Upstream
 
@@ -177,10 +177,7 @@ def test_an_upgrade_of_forgejo_is_said_again(capfd: pytest.CaptureFixture[str]) 
     async def upgraded() -> None:
         supervisor = Supervisor(Settings("http://127.0.0.1:1"), (sys.executable, "-c", script))
         await supervisor.start()
-        for _ in range(1000):
-            if supervisor.major == 17:
-                break
-            await asyncio.sleep(0.01)
+        await soon(lambda: supervisor.major == 17)
         await supervisor.stop()
 
     asyncio.run(upgraded())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import socket
@@ -82,6 +83,14 @@ def eventually(holds: Callable[[], object], seconds: float = 20) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.02)
+
+
+async def soon(holds: Callable[[], object], seconds: float = 20) -> None:
+    """The same for a coroutine."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it never happened"
+        await asyncio.sleep(0.02)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from addon.settings import Settings
 from tests.actions.test_reading import RUN_FIELDS
 from tests.conftest import Target
 from tests.double import Double, JobSpec
-from tests.support.proxy import eventually, start_proxy
+from tests.support.proxy import eventually, soon, start_proxy
 from tests.support.sample import Sample, sample
 
 pytestmark = pytest.mark.more_versions
@@ -157,10 +157,7 @@ def test_the_proxy_hears_what_the_application_learns() -> None:
         for _ in range(2):
             seen.append(supervisor.lists_runs)
             process.stdin.write(b"go on\n")
-            for _ in range(1000):
-                await asyncio.sleep(0.01)
-                if supervisor.lists_runs:
-                    break
+            await soon(lambda: supervisor.lists_runs)
         seen.append(supervisor.lists_runs)
         await supervisor.stop()
         return seen

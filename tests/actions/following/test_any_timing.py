@@ -23,7 +23,7 @@ from tests.actions.following.scripted import STEPS, Play, Script, new_run, scrip
 from tests.actions.following.simulation import Simulation, query
 from tests.double.view import all_steps
 
-EXAMPLES = int(os.environ.get("FOLLOW_EXAMPLES", "180"))
+EXAMPLES = int(os.environ.get("FOLLOW_EXAMPLES", "240"))
 MARK = re.compile(rb"^==> .* <==\n", re.MULTILINE)
 VERSIONS = ("v7", "v12", "v13", "v17")
 _numbers = itertools.count(1)
