@@ -7,9 +7,9 @@ import tempfile
 
 
 def create(what: str, content: bytes) -> int:
-    """Its descriptor, which children inherit if they are started with it. In memory where the system can do that.
+    """Returns the descriptor of a new file, in memory where the system can do that.
 
-    `what` is shown by tools that list open files.
+    Child processes inherit it if they are started with it. Tools that list open files show `what`.
     """
     descriptor = _created(what)
     os.write(descriptor, content)

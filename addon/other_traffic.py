@@ -12,13 +12,13 @@ import time
 
 from addon import nameless_file
 
-# Seconds after the last request in which there is other traffic.
+# For so many seconds after such a request, there is other traffic.
 RECENT = 0.5
 TIME = struct.Struct("d")
 
 
 class OtherTraffic:
-    """When the last of these requests was, on the machine's monotonic clock."""
+    """The time of the last such request, on the machine's monotonic clock."""
 
     def __init__(self, descriptor: int) -> None:
         """`descriptor` is that of the file."""
@@ -27,13 +27,13 @@ class OtherTraffic:
 
     @classmethod
     def create(cls) -> OtherTraffic:
-        """There has been none yet."""
+        """A new file, for a time at which there was no request yet."""
         return cls(nameless_file.create("other-traffic", TIME.pack(-RECENT)))
 
     def note(self) -> None:
-        """There is one."""
+        """Writes down that there is such a request now."""
         TIME.pack_into(self._memory, 0, time.monotonic())
 
     def is_there(self) -> bool:
-        """Whether one was recently."""
+        """Whether there was such a request in the last RECENT seconds."""
         return time.monotonic() - float(TIME.unpack_from(self._memory)[0]) < RECENT

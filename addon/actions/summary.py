@@ -25,8 +25,8 @@ from addon.model import Artifact, Job, JobDetail, Run, Status
 SIDE_BY_SIDE = 4
 MOST_JOBS = 10
 MOST_ANNOTATIONS = 50
-# Each summary needs some megabytes while it is made. Of these, all anonymous callers together have one: a summary of
-# hostile logs takes so much processor time that two at once would slow down everybody.
+# Each summary needs some megabytes while it is made. One of these places is for all anonymous callers together. A
+# summary of hostile logs takes much processor time, and two at once would slow down all other requests.
 AT_ONCE = 6
 
 

@@ -16,9 +16,9 @@ from werkzeug.wsgi import ClosingIterator
 from addon.journal import Wsgi
 from addon.other_traffic import OtherTraffic
 
-# Bytes per second of all large responses together. It fills a network of 1 Gbit/s.
+# Bytes per second, of all large responses together. This is as much as a network of 1 Gbit/s takes.
 RATE = 100e6
-# The start of each response is sent at once. A response that is not larger is other traffic for those that are.
+# So many bytes of each response are sent at once. A response that is not larger counts as other traffic.
 AT_ONCE = 256 * 1024
 
 

@@ -1,4 +1,4 @@
-"""HTTP to Forgejo. Only this module uses `requests`, and of it only the connections.
+"""HTTP to Forgejo. Only this module uses `requests`, and only for its connections.
 
 It follows no redirect, keeps no cookie, and reads no proxy setting from the environment. Every body has a size limit,
 every exchange a time limit, and the number of exchanges at once is limited.
@@ -120,7 +120,7 @@ class StreamedResponse:
 
 
 class _Connections(HTTPAdapter):
-    """Gives its connections away: its `send`, or a session, would add a third to a request's processor time."""
+    """An adapter whose connections are used directly. Its `send` would add a third to a request's processor time."""
 
     def to(self, upstream: str) -> HTTPConnectionPool:
         """Connections to the upstream. A certificate is verified as `requests` does it."""

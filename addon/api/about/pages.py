@@ -43,7 +43,7 @@ def _index(about: About, caller: Caller) -> Response:
 
 
 def _docs(about: About, caller: Caller) -> Response:
-    from addon.api.about import reference  # what it needs is imported by who opens the page
+    from addon.api.about import reference  # it needs packages that nothing else needs
 
     page = reference.page(about.settings.max_wait)
     headers = {"Content-Security-Policy": page.policy, "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
