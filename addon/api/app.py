@@ -30,10 +30,10 @@ from addon.api.server import create_server
 from addon.api.stalled import end_stalled
 from addon.caller import Caller
 from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, log_unexpected
+from addon.inherited.other_traffic import OtherTraffic
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER, TRACE_HEADER
 from addon.journal import Wsgi
 from addon.limits import PATIENCE, RETRY_AFTER
-from addon.other_traffic import OtherTraffic
 from addon.settings import Settings
 from addon.trace import Operation
 

@@ -9,7 +9,6 @@ from functools import partial
 
 from werkzeug.wrappers import Response
 
-from addon import account_secrets
 from addon.actions.artifacts import ReadArtifacts
 from addon.actions.by_id.artifacts import ArtifactsById
 from addon.actions.by_id.changes import ChangeById
@@ -47,6 +46,7 @@ from addon.forgejo.runs_api import RunsApi
 from addon.forgejo.transport import Transport
 from addon.forgejo.upstream import Cors, Upstream, reported_version
 from addon.forgejo.web_ui import WebUi
+from addon.inherited import account_secrets
 from addon.journal import Journal
 from addon.settings import Settings
 

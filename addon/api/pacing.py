@@ -13,8 +13,8 @@ from typing import Any
 
 from werkzeug.wsgi import ClosingIterator
 
+from addon.inherited.other_traffic import OtherTraffic
 from addon.journal import Wsgi
-from addon.other_traffic import OtherTraffic
 
 # Bytes per second, of all large responses together. This is as much as a network of 1 Gbit/s takes.
 RATE = 100e6

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from addon import INSTALLED, ROOT, account_secrets
+from addon import INSTALLED, ROOT
 from addon.check.setup import DEFAULT_LISTEN, DEMO, Setup
 from addon.errors import SignInFailed
 from addon.forgejo.admin.credentials import totp
+from addon.inherited import account_secrets
 from addon.proxy import option_file
 
 PROGRAMS: Mapping[str, str] = {"serve": "mitmdump", "web": "mitmweb"}

@@ -19,8 +19,9 @@ from mitmproxy import contentviews, ctx, exceptions, http, tcp
 from mitmproxy.addonmanager import Loader
 from mitmproxy.net.http import url
 
-from addon import __version__, account_secrets, journal, settings, trace
+from addon import __version__, journal, settings, trace
 from addon.api import routes
+from addon.inherited import account_secrets
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER
 from addon.proxy import content_view, forwarded, idle_addons, lifetime, mitmweb, redact, request_body, swagger
 from addon.proxy.supervisor import Supervisor

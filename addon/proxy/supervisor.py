@@ -15,11 +15,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-from addon import ROOT, account_secrets
+from addon import ROOT
 from addon.api import routes
 from addon.api.native import paths
 from addon.forgejo import versions
-from addon.other_traffic import OtherTraffic
+from addon.inherited import account_secrets
+from addon.inherited.other_traffic import OtherTraffic
 from addon.proxy import lifetime
 from addon.settings import Settings
 

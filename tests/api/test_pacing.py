@@ -14,7 +14,7 @@ import pytest
 
 from addon.api import pacing
 from addon.api.pacing import AT_ONCE, Pace
-from addon.other_traffic import OtherTraffic
+from addon.inherited.other_traffic import OtherTraffic
 from addon.proxy.supervisor import Supervisor
 from addon.settings import Settings
 from tests.conftest import Target
@@ -133,7 +133,7 @@ def test_the_application_hears_of_other_traffic() -> None:
     """Through the file that it inherits, also after a restart of the application."""
     script = """
 import json, sys, time
-from addon.other_traffic import OtherTraffic
+from addon.inherited.other_traffic import OtherTraffic
 traffic = OtherTraffic(json.loads(sys.stdin.readline())["traffic"])
 print(json.dumps({"port": 1, "lists_runs": traffic.is_there()}), flush=True)
 while not traffic.is_there():
@@ -161,7 +161,7 @@ sys.stdin.readline()
 
 def test_other_traffic_is_over_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, traffic = Clock(), OtherTraffic.create()
-    monkeypatch.setattr("addon.other_traffic.time", clock)
+    monkeypatch.setattr("addon.inherited.other_traffic.time", clock)
     clock.now = 0.0  # just after the machine's start
     assert not traffic.is_there()
     traffic.note()

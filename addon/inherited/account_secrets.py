@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, MutableMapping
 
-from addon import nameless_file
+from addon.inherited import nameless_file
 
 NAMES = ("FORGEJO_ADMIN_PASSWORD", "FORGEJO_ADMIN_TOTP_SECRET")
 # The environment variable with the number of the open file that holds them.

@@ -10,7 +10,7 @@ import mmap
 import struct
 import time
 
-from addon import nameless_file
+from addon.inherited import nameless_file
 
 # For so many seconds after such a request, there is other traffic.
 RECENT = 0.5
