@@ -120,7 +120,7 @@ class BigLog:
         return index * BIG_ROW if index < self.rows else self._size
 
 
-@functools.lru_cache(256)  # 16 MB: many clients read the same start of a log, which costs Forgejo next to nothing
+@functools.lru_cache(1024)  # 64 MB: many clients read the same start of a log, which costs Forgejo next to nothing
 def _block(log: BigLog, first: int) -> bytes:
     """The bytes of some rows."""
     return b"".join(log._bytes_of(index) for index in range(first, min(first + BIG_BLOCK, log.rows)))
