@@ -6,10 +6,13 @@ import contextlib
 import socket
 import time
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Protocol
 
 # Seconds between two looks at the connections.
 PAUSE = 0.5
+# The most connections that are ended at one look. Others take their places, and to begin many logs at once is work.
+AT_ONCE = 4
 
 
 class Server(Protocol):
@@ -28,9 +31,9 @@ def end_stalled(server: Server, seconds: float) -> None:
         now = time.monotonic()
         waiting = [channel for channel in list(server.active_channels.values()) if channel.total_outbufs_len]
         since = {channel: _unchanged(since.get(channel), channel.last_activity, now) for channel in waiting}
-        for channel, (_, first_seen) in since.items():
-            if now - first_seen > seconds:
-                _end(server, channel)
+        stalled = (channel for channel, (_, first_seen) in since.items() if now - first_seen > seconds)
+        for channel in islice(stalled, AT_ONCE):
+            _end(server, channel)
 
 
 def _unchanged(before: tuple[float, float] | None, activity: float, now: float) -> tuple[float, float]:
