@@ -106,7 +106,8 @@ class Explain:
             unread = FailedJob(job, True, tuple(FailedStep(step) for step in steps), None, error.message)
             return Explanation(unread, run.detail)
         raw = _raw_lines(part.data, cut=part.start > 0)
-        found = list(annotations_in(_line(each) if b"::" in each else "" for each in raw))
+        texts = (_line(each) if b"::" in each else "" for each in self._logs.quota.throttled(raw))
+        found = list(annotations_in(texts))
         told, problem = self._told(run, part.size, steps, lines, [log_line_hash(raw[place]) for place, _ in found])
         explained = tuple(_failed_step(step, told) for step in steps)
         by_step = bool(explained) and told is not None

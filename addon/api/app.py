@@ -8,6 +8,7 @@ the secret.
 
 from __future__ import annotations
 
+import gc
 import hmac
 import json
 import os
@@ -147,8 +148,8 @@ def main() -> None:
         sys.exit(f"actions extension: {error}")
     sys.setswitchinterval(SWITCH)
     upstream = connect(settings)
-    parts = build(settings, upstream)
-    pace = Pace(OtherTraffic(start["traffic"]))
+    others = OtherTraffic(start["traffic"])
+    parts, pace = build(settings, upstream, others), Pace(others)
     app = parts.journal.around(pace.around(create_app(parts, start["secret"])))
     server = create_server(app, settings.threads * ROOM + settings.followers, parts.journal)
     port = int(server.effective_port)  # type: ignore[attr-defined]
@@ -156,6 +157,7 @@ def main() -> None:
     upstream.keep_checking(lambda: _tell_proxy(upstream.known))
     threading.Thread(target=_obey_proxy, args=(parts,), daemon=True).start()
     threading.Thread(target=end_stalled, args=(server, settings.read_timeout), daemon=True).start()
+    gc.freeze()  # otherwise every full collection looks at all modules, and stops every request meanwhile
     server.run()
 
 

@@ -34,6 +34,7 @@ from addon.api.about.pages import About
 from addon.api.answers import artifacts, changes, jobs, logs, runs, summary
 from addon.api.native.handlers import NativeHandlers
 from addon.caller import Caller
+from addon.cpu_quota import CpuQuota
 from addon.errors import UpstreamUnexpected
 from addon.forgejo.access import Access
 from addon.forgejo.admin import credentials
@@ -47,6 +48,7 @@ from addon.forgejo.transport import Transport
 from addon.forgejo.upstream import Cors, Upstream, reported_version
 from addon.forgejo.web_ui import WebUi
 from addon.inherited import account_secrets
+from addon.inherited.other_traffic import OtherTraffic
 from addon.journal import Journal
 from addon.settings import Settings
 
@@ -82,13 +84,13 @@ def connect(settings: Settings) -> Upstream:
     return upstream
 
 
-def build(settings: Settings, upstream: Upstream) -> Parts:
-    """Builds the parts for one Forgejo.
+def build(settings: Settings, upstream: Upstream, others: OtherTraffic) -> Parts:
+    """Builds the parts for one Forgejo. `others` says whether there are other requests than those for large logs.
 
     Requests with callers' credentials and requests with the administrator's session use separate connections and
     limits. So they can't be confused, and a flood of the former can't block the latter.
     """
-    half, metrics = settings.threads // 2, Metrics()
+    half, metrics, quota = settings.threads // 2, Metrics(), CpuQuota(others)
     observe = metrics.count_exchange
     callers = Transport(
         settings.upstream, settings.timeout, half, streams=settings.threads, who="caller", observe=observe
@@ -97,7 +99,8 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
         settings.upstream, settings.timeout, half, streams=settings.threads, who="session", observe=observe
     )
     session = AdminSession(admin, lambda: credentials.from_environment(account_secrets.with_secrets(os.environ)))
-    rest, web_ui, job_logs, artifact_pages = RestApi(callers), WebUi(session), JobLogs(session), ArtifactPages(session)
+    rest, web_ui = RestApi(callers), WebUi(session)
+    job_logs, artifact_pages = JobLogs(session, quota), ArtifactPages(session)
     access = Access(rest, upstream.set_lists_runs, lambda: upstream.newest_first)
     runs_api = RunsApi(rest, access)
     selector = RunSelector(runs_api, web_ui, lambda: upstream.newest_first)
@@ -121,7 +124,7 @@ def build(settings: Settings, upstream: Upstream) -> Parts:
     list_runs = ListRuns(finder, runs_api, web_ui)
 
     def own_logs(caller: Caller) -> CallersLogs | None:
-        return CallersLogs(rest, caller) if upstream.has_route("jobs/{id}/logs") else None
+        return CallersLogs(rest, caller, quota) if upstream.has_route("jobs/{id}/logs") else None
 
     handlers: Mapping[str, Handler] = {
         "info": partial(runs.info, waiting),

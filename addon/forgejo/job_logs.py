@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from addon.caller import Caller
+from addon.cpu_quota import CpuQuota
 from addon.errors import Gone, NotFound
 from addon.forgejo.admin.session import AdminSession
 from addon.forgejo.log_body import LogBody, task_in
@@ -42,7 +43,9 @@ class Log:
 class JobLogs:
     """Logs, each of the job and attempt that a run shows in detail."""
 
-    def __init__(self, session: AdminSession) -> None:
+    def __init__(self, session: AdminSession, quota: CpuQuota) -> None:
+        """`quota` is of the processor time for parsing them."""
+        self.quota = quota
         self._session = session
 
     def open(self, run: Run, method: str = "GET", headers: Mapping[str, str] | None = None) -> Log:
@@ -86,13 +89,15 @@ class JobLogs:
         if not isinstance(response, StreamedResponse):
             raise NotFound("no such run") if response.status == 404 else unexpected_status(response)
         with closing(response):
-            yield from step_lines(response, wanted)
+            yield from self.quota.throttled(step_lines(response, wanted))
 
 
 class CallersLogs:
     """Logs of any attempt, by a route of Forgejo's own, with a caller's credentials (v16 and later)."""
 
-    def __init__(self, rest: RestApi, caller: Caller) -> None:
+    def __init__(self, rest: RestApi, caller: Caller, quota: CpuQuota) -> None:
+        """`quota` is of the processor time for parsing them."""
+        self.quota = quota
         self._rest, self._caller = rest, caller
 
     def open(self, run: Run, method: str = "GET", headers: Mapping[str, str] | None = None) -> Log:

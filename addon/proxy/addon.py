@@ -8,6 +8,7 @@ first, which is removed only after the request was readdressed to the applicatio
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -108,6 +109,7 @@ class ActionsExtension:
         if web := getattr(ctx.master, "web_url", None):  # mitmweb logs it at a level that mitm.yaml turns off
             self._web_lock.lock()
             lifetime.say(f"mitmweb: {web}")
+        gc.freeze()  # otherwise every full collection looks at all modules, and stops every request for 0.1 s
 
     async def done(self) -> None:
         """Stops listening, waits a limited time for open requests, and ends the application."""

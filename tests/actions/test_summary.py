@@ -14,6 +14,7 @@ from addon.api.routes import parse
 from addon.caller import Caller
 from addon.errors import ClientDisconnected
 from addon.forgejo.parsers.workflow_problems import NOT_TOLD
+from addon.inherited.other_traffic import OtherTraffic
 from addon.settings import Settings
 from tests.conftest import Target, every_version
 from tests.double import Double, Fault, JobSpec
@@ -357,7 +358,7 @@ def test_a_client_that_has_left_costs_no_further_logs_or_pages(monkeypatch: pyte
         monkeypatch.setenv("FORGEJO_ADMIN_USER", double.world.admin.name)
         monkeypatch.setenv("FORGEJO_ADMIN_PASSWORD", double.world.admin.password)
         demo, settings = sample(double.world, "left"), Settings(double.url)
-        handlers: Any = build(settings, connect(settings)).handlers
+        handlers: Any = build(settings, connect(settings), OtherTraffic.create()).handlers
         caller = Caller({"Authorization": f"token {demo.reader}"})
         jobs = handlers["jobs"].args[0]
         for tail, use in (

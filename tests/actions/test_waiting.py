@@ -20,6 +20,7 @@ from addon.api.composition import build, connect
 from addon.api.routes import parse
 from addon.caller import Caller
 from addon.errors import ClientDisconnected, NotFound, Unauthorized
+from addon.inherited.other_traffic import OtherTraffic
 from addon.model import Repo
 from addon.settings import Settings
 from tests.conftest import Target
@@ -291,7 +292,7 @@ class Inside:
         monkeypatch.setenv("FORGEJO_ADMIN_PASSWORD", admin.password)
         monkeypatch.setattr(waiting, "STEP", 0.1)
         settings = Settings(double.url, recheck=0.2)
-        handler = build(settings, connect(settings)).handlers["info"]
+        handler = build(settings, connect(settings), OtherTraffic.create()).handlers["info"]
         assert isinstance(handler, functools.partial)
         self.waiting: waiting.Waiting = handler.args[0]
         self.demo = sample(double.world, "inside")

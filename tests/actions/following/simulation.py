@@ -22,12 +22,14 @@ from addon.actions.logs.options import LogOptions
 from addon.actions.polling import Pollers, Snapshot, _Poller
 from addon.actions.query import Query
 from addon.api.answers import events
+from addon.cpu_quota import CpuQuota
 from addon.errors import ApiError
 from addon.forgejo.admin.credentials import Credentials
 from addon.forgejo.admin.session import AdminSession
 from addon.forgejo.job_logs import JobLogs
 from addon.forgejo.transport import Transport
 from addon.forgejo.web_ui import WebUi
+from addon.inherited.other_traffic import OtherTraffic
 from addon.model import Repo, Run
 from tests.double import Double
 from tests.double.serving import AbortError
@@ -35,6 +37,7 @@ from tests.double.serving import AbortError
 # Seconds that pass with each poll. A stream that has not ended after so many polls hangs.
 POLL, MOST_POLLS = 0.4, 3000
 STREAMS = 4
+QUOTA = CpuQuota(OtherTraffic.create())
 
 
 class Clock:
@@ -177,7 +180,7 @@ class Simulation:
         transport._connections = self.connections
         session = AdminSession(transport, lambda: Credentials(admin.name, admin.password))
         session.check()
-        self._web_ui, self._logs = WebUi(session), JobLogs(session)
+        self._web_ui, self._logs = WebUi(session), JobLogs(session, QUOTA)
 
     @property
     def open_streams(self) -> int:
