@@ -34,7 +34,6 @@ from addon.api.about.pages import About
 from addon.api.answers import artifacts, changes, jobs, logs, runs, summary
 from addon.api.native.handlers import NativeHandlers
 from addon.caller import Caller
-from addon.cpu_quota import CpuQuota
 from addon.errors import UpstreamUnexpected
 from addon.forgejo.access import Access
 from addon.forgejo.admin import credentials
@@ -50,6 +49,7 @@ from addon.forgejo.web_ui import WebUi
 from addon.inherited import account_secrets
 from addon.inherited.other_traffic import OtherTraffic
 from addon.journal import Journal
+from addon.quota import CpuQuota
 from addon.settings import Settings
 
 Handler = Callable[[Query, Caller], Response]

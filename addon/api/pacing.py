@@ -1,25 +1,29 @@
 """Slows large responses down while there are other requests, for Forgejo or for the extension.
 
 The proxy passes everything on in one event loop. Ten logs that are sent as fast as they can keep it so busy that a
-small request takes several times as long. So while there are others, all large responses together get a fixed rate.
+small request takes several times as long. So while there are others, all large responses together get a fixed rate, and
+those of one caller a part of it.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from werkzeug.wsgi import ClosingIterator
 
+from addon import trace
+from addon.caller import Share
 from addon.inherited.other_traffic import OtherTraffic
 from addon.journal import Wsgi
+from addon.quota import Quota
 
 # Bytes per second, of all large responses together. This is as much as a network of 1 Gbit/s takes.
 RATE = 100e6
 # So many bytes of each response are sent at once. A response that is not larger counts as other traffic.
 AT_ONCE = 256 * 1024
+EVERYBODY = Share("everybody", 1)
 
 
 class Pace:
@@ -27,9 +31,7 @@ class Pace:
 
     def __init__(self, others: OtherTraffic, rate: float = RATE) -> None:
         """`rate` is in bytes per second."""
-        self._others, self._rate = others, rate
-        self._lock = threading.Lock()
-        self._free_at = 0.0
+        self._others, self._rate, self._quota = others, rate, Quota()
 
     def around(self, app: Wsgi) -> Wsgi:
         """WSGI middleware that sends the responses of `app` at this pace."""
@@ -44,16 +46,9 @@ class Pace:
         size = 0
         for block in body:
             if size > AT_ONCE and self._others.is_there():
-                time.sleep(self._pause(len(block)))
+                shares = (EVERYBODY, *trace.current().shares)
+                time.sleep(self._quota.pause(shares, time.monotonic(), len(block) / self._rate))
             size += len(block)
             yield block
         if size <= AT_ONCE:
             self._others.note()
-
-    def _pause(self, size: int) -> float:
-        """Seconds until so many bytes are due."""
-        with self._lock:
-            now = time.monotonic()
-            due = max(self._free_at, now)
-            self._free_at = due + size / self._rate
-            return due - now

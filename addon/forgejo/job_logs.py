@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from addon.caller import Caller
-from addon.cpu_quota import CpuQuota
 from addon.errors import Gone, NotFound
 from addon.forgejo.admin.session import AdminSession
 from addon.forgejo.log_body import LogBody, task_in
@@ -20,6 +19,7 @@ from addon.forgejo.rest import RestApi
 from addon.forgejo.transport import Response, StreamedResponse
 from addon.forgejo.web_routes import job_path, unexpected_status
 from addon.model import Run
+from addon.quota import CpuQuota
 
 NOT_STARTED = b"job is not started"
 EXPIRED = b"logs have expired"

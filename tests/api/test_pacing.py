@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from addon import quota, trace
 from addon.api import pacing
 from addon.api.pacing import AT_ONCE, Pace
+from addon.caller import Caller
 from addon.inherited.other_traffic import OtherTraffic
 from addon.proxy.supervisor import Supervisor
 from addon.settings import Settings
@@ -62,7 +64,8 @@ def pace(*there: bool) -> tuple[Pace, Others]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr(pacing, "time", found)
+    for module in (pacing, quota):
+        monkeypatch.setattr(module, "time", found)
     return found
 
 
@@ -87,15 +90,25 @@ def test_a_large_response_has_the_rate(clock: Clock) -> None:
     started = clock.now
     paced, others = pace(True)
     assert list(through(paced, Body())) == [BLOCK] * BLOCKS and not others.noted
-    # The first of these blocks is due at once.
-    assert clock.now - started == pytest.approx((HELD - 1) * len(BLOCK) / RATE)
+    assert clock.now - started == pytest.approx(HELD * len(BLOCK) / RATE)
 
 
 def test_all_large_responses_share_the_rate(clock: Clock) -> None:
     (paced, _), started = pace(True), clock.now
     for pair in zip(*(through(paced, Body()) for _ in range(3)), strict=True):
         assert pair == (BLOCK,) * 3
-    assert clock.now - started == pytest.approx((3 * HELD - 1) * len(BLOCK) / RATE)
+    assert clock.now - started == pytest.approx(3 * HELD * len(BLOCK) / RATE)
+
+
+@pytest.mark.parametrize(
+    ("headers", "divisor"), [({"Authorization": "token x"}, 2), ({"X-Forwarded-For": "198.51.100.1"}, 8)]
+)
+def test_a_caller_has_a_part_of_the_rate(clock: Clock, headers: dict[str, str], divisor: int) -> None:
+    (paced, _), started = pace(True), clock.now
+    trace.begin().shares = Caller(headers).shares
+    list(through(paced, Body()))
+    trace.end()
+    assert clock.now - started == pytest.approx(divisor * HELD * len(BLOCK) / RATE)
 
 
 def test_a_small_response_does_not_wait_behind_large_ones(clock: Clock) -> None:
@@ -116,7 +129,7 @@ def test_without_others_nothing_waits(clock: Clock) -> None:
 def test_the_rate_ends_with_the_other_traffic(clock: Clock) -> None:
     started = clock.now
     list(through(pace(*[True] * 10, False)[0], Body()))
-    assert clock.now - started == pytest.approx(9 * len(BLOCK) / RATE)
+    assert clock.now - started == pytest.approx(10 * len(BLOCK) / RATE)
 
 
 @pytest.mark.parametrize("blocks", [0, 3, BLOCKS])

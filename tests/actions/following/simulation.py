@@ -22,7 +22,6 @@ from addon.actions.logs.options import LogOptions
 from addon.actions.polling import Pollers, Snapshot, _Poller
 from addon.actions.query import Query
 from addon.api.answers import events
-from addon.cpu_quota import CpuQuota
 from addon.errors import ApiError
 from addon.forgejo.admin.credentials import Credentials
 from addon.forgejo.admin.session import AdminSession
@@ -31,6 +30,7 @@ from addon.forgejo.transport import Transport
 from addon.forgejo.web_ui import WebUi
 from addon.inherited.other_traffic import OtherTraffic
 from addon.model import Repo, Run
+from addon.quota import CpuQuota
 from tests.double import Double
 from tests.double.serving import AbortError
 

@@ -10,13 +10,13 @@ from contextlib import closing
 import pytest
 from werkzeug.test import Client
 
-from addon import cpu_quota, trace
+from addon import quota, trace
 from addon.api.app import create_app
 from addon.api.composition import build, connect
 from addon.caller import Caller
-from addon.cpu_quota import SLICE, CpuQuota
 from addon.inherited.other_traffic import OtherTraffic
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER
+from addon.quota import SLICE, CpuQuota
 from addon.settings import Settings
 from tests.double import Double
 from tests.support.sample import sample
@@ -62,7 +62,7 @@ class Others:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     found = Clock()
-    monkeypatch.setattr(cpu_quota, "time", found)
+    monkeypatch.setattr(quota, "time", found)
     yield found
     trace.end()
 
@@ -84,19 +84,19 @@ def as_caller(caller: Caller, items: Iterable[int]) -> Iterator[int]:
             return
 
 
-def quota(there: bool = True) -> CpuQuota:
+def new_quota(there: bool = True) -> CpuQuota:
     return CpuQuota(Others(there))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("caller", "part"), [(MEMBER, 1 / 2), (STRANGER, 1 / 8)])
 def test_a_caller_gets_a_part(clock: Clock, caller: Caller, part: float) -> None:
-    assert list(as_caller(caller, quota().throttled(work(clock, COST, 100)))) == [*range(100)]
+    assert list(as_caller(caller, new_quota().throttled(work(clock, COST, 100)))) == [*range(100)]
     assert clock.used / clock.now == pytest.approx(part)
 
 
 def test_all_strangers_together_get_a_quarter(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """They work at the same time, each from an address of its own, which has its own eighth."""
-    shared, pauses = quota(), list[float]()
+    shared, pauses = new_quota(), list[float]()
     monkeypatch.setattr(clock, "sleep", pauses.append)  # meanwhile the others go on
     for number in range(1, 9):
         caller = Caller({"X-Forwarded-For": f"198.51.100.{number}"})
@@ -105,9 +105,9 @@ def test_all_strangers_together_get_a_quarter(clock: Clock, monkeypatch: pytest.
 
 
 def test_a_member_does_not_wait_behind_strangers(clock: Clock) -> None:
-    shared = quota()
+    shared = new_quota()
     list(as_caller(STRANGER, shared.throttled(work(clock, COST, 100))))
-    shared._free_at["anonymous"] = clock.now + 1000
+    shared._quota._free_at["anonymous"] = clock.now + 1000
     before = clock.slept
     list(as_caller(MEMBER, shared.throttled(work(clock, COST, 10))))
     assert clock.slept - before == pytest.approx(10 * COST)
@@ -116,7 +116,7 @@ def test_a_member_does_not_wait_behind_strangers(clock: Clock) -> None:
 
 
 def test_members_do_not_wait_for_each_other(clock: Clock) -> None:
-    shared = quota()
+    shared = new_quota()
     list(as_caller(MEMBER, shared.throttled(work(clock, COST, 10))))
     before = clock.slept
     list(as_caller(ANOTHER, shared.throttled(work(clock, COST, 1))))
@@ -132,28 +132,28 @@ def test_light_work_never_waits(clock: Clock) -> None:
             clock.now += 1  # it waits for Forgejo or for the client
             yield number
 
-    assert len(list(as_caller(STRANGER, quota().throttled(download())))) == 100
+    assert len(list(as_caller(STRANGER, new_quota().throttled(download())))) == 100
     assert not clock.slept
 
 
 @pytest.mark.parametrize(("caller", "there"), [(STRANGER, False), (Caller(), False), (None, True)])
 def test_nothing_waits_alone_or_in_an_own_thread(clock: Clock, caller: Caller | None, there: bool) -> None:
-    items = quota(there).throttled(work(clock, COST, 100))
+    items = new_quota(there).throttled(work(clock, COST, 100))
     assert len(list(as_caller(caller, items) if caller else items)) == 100
     assert not clock.slept
 
 
 def test_it_forgets_who_has_stopped(clock: Clock) -> None:
-    shared = quota()
+    shared = new_quota()
     for number in range(100):
         caller = Caller({"Authorization": f"token {number}"})
         list(as_caller(caller, shared.throttled(work(clock, COST, 1))))
         clock.now += 1
-    assert len(shared._free_at) == 1
+    assert len(shared._quota._free_at) == 1
 
 
 def test_items_that_are_not_taken_are_not_made(clock: Clock) -> None:
-    with closing(quota().throttled(work(clock, COST, 100))) as items:
+    with closing(new_quota().throttled(work(clock, COST, 100))) as items:
         assert list(itertools.islice(items, 3)) == [0, 1, 2]
     assert clock.used == pytest.approx(3 * COST)
 
@@ -195,7 +195,7 @@ def test_whatever_parses_a_log_has_the_quota(monkeypatch: pytest.MonkeyPatch, ta
         client = Client(create_app(build(settings, connect(settings), others), "secret"))
         headers = {SECRET_HEADER: "secret", ARRIVED_HEADER: "inf", "Authorization": f"token {demo.reader}"}
         clock = Slow()
-        monkeypatch.setattr(cpu_quota, "time", clock)
+        monkeypatch.setattr(quota, "time", clock)
         others.note()
         trace.begin()
         answer = client.get(f"{demo.base}/{run.index}/{tail}", headers=headers)
