@@ -34,6 +34,16 @@ class Quota:
             return max([0.0, *(self._free_at[share.key] - now for share in shares)])
 
 
+class _Slice(threading.local):
+    """What this thread has used since it last paused: from when on, and the processor time at that moment."""
+
+    begun = used_before = looked_at = 0.0
+
+    def begin(self) -> None:
+        self.begun = self.looked_at = time.monotonic()
+        self.used_before = time.thread_time()
+
+
 class CpuQuota:
     """Slows down the parsing of logs.
 
@@ -42,18 +52,25 @@ class CpuQuota:
     """
 
     def __init__(self, others: OtherTraffic) -> None:
-        self._others, self._quota = others, Quota()
+        self._others, self._quota, self._slice = others, Quota(), _Slice()
 
     def throttled[T](self, items: Iterable[T]) -> Iterator[T]:
-        """The items. What this thread does to make and to use them counts for the present request's shares."""
-        begun, used_before = time.monotonic(), time.thread_time()
-        looked = begun
+        """The items. What is done to make and to use them counts for the present request's shares.
+
+        It does no harm if items are made of others that are throttled too, or if another thread goes on with them.
+        """
+        self._slice.begin()
         for item in items:
             yield item
-            if (now := time.monotonic()) - looked < SLICE:  # then it has not used more either
-                continue
-            looked = now
-            if (used := time.thread_time() - used_before) > SLICE:
-                if self._others.is_there():
-                    time.sleep(self._quota.pause(trace.current().shares, begun, used))
-                begun, used_before = time.monotonic(), time.thread_time()
+            self._look()
+
+    def _look(self) -> None:
+        """Pauses if this thread has used its slice."""
+        mine, now = self._slice, time.monotonic()
+        if now - mine.looked_at < SLICE:  # then it has not used more either
+            return
+        mine.looked_at = now
+        if (used := time.thread_time() - mine.used_before) > SLICE:
+            if self._others.is_there():
+                time.sleep(self._quota.pause(trace.current().shares, mine.begun, used))
+            mine.begin()

@@ -18,6 +18,7 @@ from addon.actions.logs.step_ranges import line_hash, log_line_hash
 from addon.errors import ApiError
 from addon.forgejo.job_logs import JobLogs, not_started
 from addon.model import Job, JobDetail, Run, Step
+from addon.quota import CpuQuota
 
 MOST_STEPS = 5
 # How many bytes of a log's end are read, and the size of the largest log whose lines are told by step.
@@ -90,8 +91,9 @@ class _Told:
 class Explain:
     """Explains jobs, each of the run that shows it in detail."""
 
-    def __init__(self, logs: JobLogs) -> None:
-        self._logs = logs
+    def __init__(self, logs: JobLogs, quota: CpuQuota) -> None:
+        """`quota` is of the processor time that it takes."""
+        self._logs, self._quota = logs, quota
         self._reader = LogReader(logs)
 
     def job(self, run: Run, lines: int) -> Explanation:
@@ -106,7 +108,7 @@ class Explain:
             unread = FailedJob(job, True, tuple(FailedStep(step) for step in steps), None, error.message)
             return Explanation(unread, run.detail)
         raw = _raw_lines(part.data, cut=part.start > 0)
-        texts = (_line(each) if b"::" in each else "" for each in self._logs.quota.throttled(raw))
+        texts = (_line(each) if b"::" in each else "" for each in self._quota.throttled(raw))
         found = list(annotations_in(texts))
         told, problem = self._told(run, part.size, steps, lines, [log_line_hash(raw[place]) for place, _ in found])
         explained = tuple(_failed_step(step, told) for step in steps)
@@ -129,7 +131,7 @@ class Explain:
         )
         try:
             asked = range(len(run.detail.steps)) if wanted else told.tails
-            for line in self._logs.step_lines(run, dict.fromkeys(asked, 0)):
+            for line in self._quota.throttled(self._logs.step_lines(run, dict.fromkeys(asked, 0))):
                 if (tail := told.tails.get(line.step)) is not None:
                     tail.total += 1
                     tail.lines.append(line.message[: 2 * MOST_LINE])

@@ -21,6 +21,7 @@ from addon.forgejo.job_logs import JobLogs
 from addon.forgejo.web_ui import WebUi
 from addon.limits import Limiter
 from addon.model import Artifact, Job, JobDetail, Run, Status
+from addon.quota import CpuQuota
 
 SIDE_BY_SIDE = 4
 MOST_JOBS = 10
@@ -67,10 +68,12 @@ class Summary:
 class Summarize:
     """Makes summaries."""
 
-    def __init__(self, waiting: Waiting, web_ui: WebUi, logs: JobLogs, artifacts: ArtifactPages) -> None:
+    def __init__(
+        self, waiting: Waiting, web_ui: WebUi, logs: JobLogs, artifacts: ArtifactPages, quota: CpuQuota
+    ) -> None:
         self._waiting = waiting
         self._web_ui = web_ui
-        self._explain = Explain(logs)
+        self._explain = Explain(logs, quota)
         self._artifacts = artifacts
         self._limiter = Limiter("summaries", AT_ONCE)
 

@@ -91,16 +91,18 @@ def build(settings: Settings, upstream: Upstream, others: OtherTraffic) -> Parts
     limits. So they can't be confused, and a flood of the former can't block the latter.
     """
     half, metrics, quota = settings.threads // 2, Metrics(), CpuQuota(others)
-    observe = metrics.count_exchange
-    callers = Transport(
-        settings.upstream, settings.timeout, half, streams=settings.threads, who="caller", observe=observe
+    transport = partial(
+        Transport,
+        settings.upstream,
+        settings.timeout,
+        half,
+        settings.threads,
+        observe=metrics.count_exchange,
+        throttle=quota.throttled,
     )
-    admin = Transport(
-        settings.upstream, settings.timeout, half, streams=settings.threads, who="session", observe=observe
-    )
+    callers, admin = transport(who="caller"), transport(who="session")
     session = AdminSession(admin, lambda: credentials.from_environment(account_secrets.with_secrets(os.environ)))
-    rest, web_ui = RestApi(callers), WebUi(session)
-    job_logs, artifact_pages = JobLogs(session, quota), ArtifactPages(session)
+    rest, web_ui, job_logs, artifact_pages = RestApi(callers), WebUi(session), JobLogs(session), ArtifactPages(session)
     access = Access(rest, upstream.set_lists_runs, lambda: upstream.newest_first)
     runs_api = RunsApi(rest, access)
     selector = RunSelector(runs_api, web_ui, lambda: upstream.newest_first)
@@ -124,7 +126,7 @@ def build(settings: Settings, upstream: Upstream, others: OtherTraffic) -> Parts
     list_runs = ListRuns(finder, runs_api, web_ui)
 
     def own_logs(caller: Caller) -> CallersLogs | None:
-        return CallersLogs(rest, caller, quota) if upstream.has_route("jobs/{id}/logs") else None
+        return CallersLogs(rest, caller) if upstream.has_route("jobs/{id}/logs") else None
 
     handlers: Mapping[str, Handler] = {
         "info": partial(runs.info, waiting),
@@ -134,7 +136,7 @@ def build(settings: Settings, upstream: Upstream, others: OtherTraffic) -> Parts
         "job": partial(jobs.job, read_jobs),
         "attempts": partial(jobs.attempts, read_jobs),
         "logs": partial(logs.logs, ReadLogs(finder, access, web_ui, job_logs, settings.recheck, own_logs), following),
-        "summary": partial(summary.summary, Summarize(waiting, web_ui, job_logs, artifact_pages)),
+        "summary": partial(summary.summary, Summarize(waiting, web_ui, job_logs, artifact_pages, quota)),
         "rerun": partial(changes.rerun, RerunRun(finder)),
         "cancel": partial(changes.cancel, CancelRun(finder)),
         "artifacts": partial(artifacts.artifacts, read_artifacts),

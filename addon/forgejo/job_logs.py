@@ -19,7 +19,6 @@ from addon.forgejo.rest import RestApi
 from addon.forgejo.transport import Response, StreamedResponse
 from addon.forgejo.web_routes import job_path, unexpected_status
 from addon.model import Run
-from addon.quota import CpuQuota
 
 NOT_STARTED = b"job is not started"
 EXPIRED = b"logs have expired"
@@ -43,9 +42,7 @@ class Log:
 class JobLogs:
     """Logs, each of the job and attempt that a run shows in detail."""
 
-    def __init__(self, session: AdminSession, quota: CpuQuota) -> None:
-        """`quota` is of the processor time for parsing them."""
-        self.quota = quota
+    def __init__(self, session: AdminSession) -> None:
         self._session = session
 
     def open(self, run: Run, method: str = "GET", headers: Mapping[str, str] | None = None) -> Log:
@@ -89,15 +86,13 @@ class JobLogs:
         if not isinstance(response, StreamedResponse):
             raise NotFound("no such run") if response.status == 404 else unexpected_status(response)
         with closing(response):
-            yield from self.quota.throttled(step_lines(response, wanted))
+            yield from step_lines(response, wanted)
 
 
 class CallersLogs:
     """Logs of any attempt, by a route of Forgejo's own, with a caller's credentials (v16 and later)."""
 
-    def __init__(self, rest: RestApi, caller: Caller, quota: CpuQuota) -> None:
-        """`quota` is of the processor time for parsing them."""
-        self.quota = quota
+    def __init__(self, rest: RestApi, caller: Caller) -> None:
         self._rest, self._caller = rest, caller
 
     def open(self, run: Run, method: str = "GET", headers: Mapping[str, str] | None = None) -> Log:

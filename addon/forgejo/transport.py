@@ -39,6 +39,8 @@ JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # Seconds after which a connection counts as refused.
 MOST_CONNECT = 10.0
+# What the chunks of responses pass through, for example to slow their parsing down.
+Throttle = Callable[[Iterator[bytes]], Iterator[bytes]]
 UNREACHABLE = "Forgejo can't be reached, or closed the connection"
 
 
@@ -79,10 +81,11 @@ class Response:
 class StreamedResponse:
     """A response whose body has not been read. Iterate over it once, or close it."""
 
-    def __init__(self, method: str, response: BaseHTTPResponse, slot: Slot) -> None:
+    def __init__(self, method: str, response: BaseHTTPResponse, slot: Slot, throttle: Throttle) -> None:
         self._method = method
         self._response = response
         self._slot = slot
+        self._throttle = throttle
         self.status = response.status
         self.headers = _headers(response)
 
@@ -93,6 +96,9 @@ class StreamedResponse:
 
     def __iter__(self) -> Iterator[bytes]:
         """The body's bytes as they arrive. Raises UpstreamUnexpected when the body ends early."""
+        return self._throttle(self._chunks())
+
+    def _chunks(self) -> Iterator[bytes]:
         try:
             while chunk := self._response.read1(CHUNK, decode_content=False):
                 yield chunk
@@ -107,7 +113,7 @@ class StreamedResponse:
     def read(self) -> Response:
         """Reads the whole body, for a response that turned out to be a message."""
         try:
-            return _read(self._method, self._response, time.monotonic() + 10)
+            return _read(self._method, self._response, _chunks(self._response, time.monotonic() + 10))
         finally:
             self.close()
 
@@ -142,13 +148,15 @@ class Transport:
         streams: int = 1,
         who: str = "caller",
         observe: Callable[[str, int | None, float], None] = lambda who, status, seconds: None,
+        throttle: Throttle = iter,
     ) -> None:
         """`upstream` is scheme, host and port. `timeout` is in seconds, for one whole exchange.
 
         At most `exchanges` requests and `streams` streamed responses are under way at once; others wait for a slot
-        or get Busy. `who` (`caller` or `session`) and the result of each exchange go to `observe`.
+        or get Busy. `who` (`caller` or `session`) and the result of each exchange go to `observe`. What is read of
+        each response passes through `throttle`.
         """
-        self._timeout, self._who, self._observe = timeout, who, observe
+        self._timeout, self._who, self._observe, self._throttle = timeout, who, observe, throttle
         self._connections = _Connections(pool_connections=1, pool_maxsize=exchanges + streams).to(upstream)
         self._times = Timeout(connect=min(timeout, MOST_CONNECT), read=timeout)
         self._exchanges = Limiter("requests", exchanges, most_waiting=MOST_EXCHANGES_WAITING)
@@ -170,7 +178,8 @@ class Transport:
         """
         with self._exchanges.acquire():
             deadline = time.monotonic() + self._timeout
-            return _read(method, self._open(method, path, headers, query, _content(json_body, form)), deadline, omit)
+            response = self._open(method, path, headers, query, _content(json_body, form))
+            return _read(method, response, self._throttle(_chunks(response, deadline)), omit)
 
     def stream(
         self,
@@ -183,7 +192,8 @@ class Transport:
         """Sends a request whose response the caller reads; `timeout` then limits each pause between two reads."""
         slot = self._streams.acquire()
         try:
-            return StreamedResponse(method, self._open(method, path, headers, query, _content(json_body)), slot)
+            response = self._open(method, path, headers, query, _content(json_body))
+            return StreamedResponse(method, response, slot, self._throttle)
         except BaseException:
             slot.release()
             raise
@@ -232,8 +242,8 @@ def _media_type(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _read(method: str, response: BaseHTTPResponse, deadline: float, omit: str | None = None) -> Response:
-    body, chunks = bytearray(), _chunks(response, deadline)
+def _read(method: str, response: BaseHTTPResponse, chunks: Iterator[bytes], omit: str | None = None) -> Response:
+    body = bytearray()
     try:
         for chunk in without_text(chunks, omit) if omit else chunks:
             body += chunk

@@ -176,7 +176,7 @@ class Slow(Clock):
 @pytest.mark.parametrize(
     ("tail", "throttled"),
     [
-        ("logs", False),
+        ("logs", True),
         ("summary", True),
         ("logs?step=2", True),
         ("logs?failed_steps=true", True),

@@ -53,7 +53,7 @@ class LogReader:
         with closing(log.body):
             if headers and log.status != 206:
                 raise UpstreamUnexpected("Forgejo sends a whole log where a part of it was asked for")
-            yield from self._logs.quota.throttled(lines.blocks(log.body))
+            yield from lines.blocks(log.body)
 
     def last_lines(self, run: Run, count: int) -> tuple[int, int]:
         """Where the last `count` lines begin, in bytes, and the log's size. Only they are read, from the end."""

@@ -28,16 +28,13 @@ from addon.forgejo.admin.session import AdminSession
 from addon.forgejo.job_logs import JobLogs
 from addon.forgejo.transport import Transport
 from addon.forgejo.web_ui import WebUi
-from addon.inherited.other_traffic import OtherTraffic
 from addon.model import Repo, Run
-from addon.quota import CpuQuota
 from tests.double import Double
 from tests.double.serving import AbortError
 
 # Seconds that pass with each poll. A stream that has not ended after so many polls hangs.
 POLL, MOST_POLLS = 0.4, 3000
 STREAMS = 4
-QUOTA = CpuQuota(OtherTraffic.create())
 
 
 class Clock:
@@ -180,7 +177,7 @@ class Simulation:
         transport._connections = self.connections
         session = AdminSession(transport, lambda: Credentials(admin.name, admin.password))
         session.check()
-        self._web_ui, self._logs = WebUi(session), JobLogs(session, QUOTA)
+        self._web_ui, self._logs = WebUi(session), JobLogs(session)
 
     @property
     def open_streams(self) -> int:
