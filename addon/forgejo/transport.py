@@ -82,10 +82,7 @@ class StreamedResponse:
     """A response whose body has not been read. Iterate over it once, or close it."""
 
     def __init__(self, method: str, response: BaseHTTPResponse, slot: Slot, throttle: Throttle) -> None:
-        self._method = method
-        self._response = response
-        self._slot = slot
-        self._throttle = throttle
+        self._method, self._response, self._slot, self._throttle = method, response, slot, throttle
         self.status = response.status
         self.headers = _headers(response)
 
@@ -158,7 +155,7 @@ class Transport:
         """
         self._timeout, self._who, self._observe, self._throttle = timeout, who, observe, throttle
         self._connections = _Connections(pool_connections=1, pool_maxsize=exchanges + streams).to(upstream)
-        self._times = Timeout(connect=min(timeout, MOST_CONNECT), read=timeout)
+        self._time = Timeout(connect=min(timeout, MOST_CONNECT), read=timeout)
         self._exchanges = Limiter("requests", exchanges, most_waiting=MOST_EXCHANGES_WAITING)
         self._streams = Limiter("readers of logs", streams)
 
@@ -207,14 +204,7 @@ class Transport:
         try:
             with trace.exchange(self._who, method, path, query, self._observe) as exchange:
                 response = self._connections.urlopen(
-                    method,
-                    target,
-                    body,
-                    sent,
-                    retries=False,
-                    redirect=False,
-                    timeout=self._times,
-                    preload_content=False,
+                    method, target, body, sent, retries=False, redirect=False, timeout=self._time, preload_content=False
                 )
                 exchange.status = response.status
                 return response
