@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from addon.api.app import SWITCH
 from tests.double import Double, JobSpec
 from tests.support.sample import Sample
 
@@ -163,7 +164,7 @@ def soak(double: Double, demo: Sample, address: str, seconds: int) -> bool:
     targets, short, long = prepare(double, demo)
     # Otherwise the stand-in stops for 0.1 s now and then, and its requests wait for each other, as in no Forgejo.
     gc.freeze()
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(SWITCH)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         pool.apply(members, (address, short, long, 2.0))  # warms up
         alone = pool.apply(members, (address, short, long, float(seconds)))
