@@ -57,7 +57,7 @@ class CpuQuota:
     def throttled[T](self, items: Iterable[T]) -> Iterator[T]:
         """The items. What is done to make and to use them counts for the present request's shares.
 
-        It does no harm if items are made of others that are throttled too, or if another thread goes on with them.
+        They may come from another throttled iterator. Another thread may go on with them.
         """
         self._slice.begin()
         for item in items:

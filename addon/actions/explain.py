@@ -92,7 +92,7 @@ class Explain:
     """Explains jobs, each of the run that shows it in detail."""
 
     def __init__(self, logs: JobLogs, quota: CpuQuota) -> None:
-        """`quota` is of the processor time that it takes."""
+        """`quota` limits the processor time of parsing."""
         self._logs, self._quota = logs, quota
         self._reader = LogReader(logs)
 

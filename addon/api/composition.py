@@ -95,8 +95,8 @@ def build(settings: Settings, upstream: Upstream, others: OtherTraffic) -> Parts
         Transport,
         settings.upstream,
         settings.timeout,
-        half,
-        settings.threads,
+        exchanges=half,
+        streams=settings.threads,
         observe=metrics.count_exchange,
         throttle=quota.throttled,
     )

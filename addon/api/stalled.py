@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 # Seconds between two looks at the connections.
 PAUSE = 0.5
-# The most connections that are ended at one look. Others take their places, and to begin many logs at once is work.
+# The most connections that are ended at one look. Others take their places, and many new logs at once would slow down
+# all requests.
 AT_ONCE = 4
 
 
