@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from addon.errors import ApiError, InternalError, log_unexpected
 
@@ -20,7 +20,7 @@ GROWTH = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Snapshot[T]:
-    """The newest result. `version` counts changes; `error` is set if the newest poll failed."""
+    """The result of the newest poll. `version` counts changes; `error` is set if the newest poll failed."""
 
     version: int
     value: T | None = None
@@ -103,6 +103,7 @@ class _Poller[T]:
             snapshot = Snapshot(before.version + 1, before.value, InternalError())
         else:
             if before.error is None and before.version and value == before.value:
+                self._snapshot = replace(before, value=value)  # equal, but it may say when it was polled
                 return False
             snapshot = Snapshot(before.version + 1, value)
         with self._changed:

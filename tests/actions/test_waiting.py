@@ -124,6 +124,29 @@ def test_waiting_for_one_job(target: Target, demo: Sample) -> None:
     assert unknown.status_code == 404 and "no job named" in unknown.json()["message"]
 
 
+def test_a_state_that_was_polled_too_early_is_polled_again(target: Target, demo: Sample) -> None:
+    """The shared poll begins, a second request sees the job still running, the job ends, and the poll tells of the end.
+
+    For the second request, that poll may be from before a rerun, so it must be confirmed by the next one.
+    """
+    world, double = target.world, target.double
+    run = world.run(demo.repo, jobs=JOBS[:1])
+    url, second = f"{demo.base}/{run.index}/jobs", []
+
+    def meanwhile() -> None:
+        before = looks(double, demo, run.index)
+        second.append(pool.submit(target.request, "GET", url, demo.writer, params={"wait": 60}))
+        wait_until(lambda: looks(double, demo, run.index) > before)
+        play(world, run)
+
+    with ThreadPoolExecutor() as pool, asked(target, url, demo.reader, wait=60) as first:
+        wait_until(lambda: looks(double, demo, run.index) >= 2)
+        page = rf"/{demo.repo.full_name}/actions/runs/{run.index}/jobs/0"
+        double.faults.append(Fault(match=page, kind="call", value=meanwhile))
+        assert first.result().json()["done"] is True
+        assert second[0].result().json()["done"] is True
+
+
 def test_many_waiters_cost_the_looks_of_one(target: Target, demo: Sample) -> None:
     world, double = target.world, target.double
     run = world.run(demo.repo, jobs=JOBS)
