@@ -26,23 +26,29 @@ def not_found(as_page: str | None) -> Response:
     return text(404, "Not found.", "text/plain;charset=utf-8")
 
 
-# Texts of megabytes, encoded, by what stands for each in a value.
+# Values of megabytes, encoded, by what stands for each in a value for `document`.
 LARGE: dict[bytes, bytes] = {}
+MARK = "(large value %d)"
+
+
+def large(value: Any) -> str:
+    """What stands for a value in a value for `document`. It is encoded only once, which takes a good part of a second."""
+    mark = MARK % len(LARGE)
+    LARGE[f'"{mark}"'.encode()] = _json(value).encode()
+    return mark
 
 
 @cache
 def large_text(text: str) -> str:
-    """What stands for a text in a value for `document`. It is encoded once, which takes a good part of a second."""
-    mark = f"(large text {len(LARGE)})"
-    LARGE[mark.encode()] = _json(text).encode()[1:-1]
-    return mark
+    """The same for a text."""
+    return large(text)
 
 
 def document(value: Any, status: int = 200, api: bool = False) -> Response:
     """JSON as Go writes it."""
     body = _json(value).encode()
-    for mark, encoded in LARGE.items():
-        body = body.replace(mark, encoded)
+    for mark in [mark for mark in list(LARGE) if mark in body]:
+        body = body.replace(mark, LARGE[mark])
     return Response(body + b"\n", status, SECURITY if api else {}, content_type=JSON)
 
 

@@ -6,13 +6,19 @@ import html
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
+from tests.double import answers
 from tests.double.aggregation import estimated_outcome
+from tests.double.logs import Log
 from tests.double.model import Job, Run, Status, Step, Task
 from tests.double.people import People
 from tests.double.versions import Version
+
+# More lines than this, of a job that is done, are encoded only once.
+MANY_LINES = 5000
 
 
 @dataclass(frozen=True)
@@ -262,20 +268,30 @@ def step_logs(
         if task.expired:
             if position == 0:
                 lines = [{"index": 1, "message": viewer.texts["expired"], "timestamp": float(task.updated)}]
-                found.append(_step_log(index, position, lines, step))
+                found.append(_step_log(index, position + 1, lines, step))
             continue
-        lines = []
         rows = task.log.rows if task.log else 0
-        for number in range(max(position, 0), min(step.log_length, rows - step.log_index)):
-            assert task.log is not None
-            moment, text = task.log.row(step.log_index + number)
-            lines.append({"index": number + 1, "message": text, "timestamp": moment})
-        found.append(_step_log(index, position, lines, step))
+        numbers = range(max(position, 0), min(step.log_length, rows - step.log_index))
+        make_lines = _many_lines if task.status.done and len(numbers) > MANY_LINES else _lines
+        lines = make_lines(task.log, step.log_index, numbers) if task.log else []
+        found.append(_step_log(index, position + len(numbers), lines, step))
     return found
 
 
-def _step_log(index: int, position: int, lines: list[dict[str, Any]], step: Step) -> dict[str, Any]:
-    return {"step": index, "cursor": position + len(lines), "lines": lines, "started": step.started}
+def _lines(log: Log, first: int, numbers: range) -> list[dict[str, Any]]:
+    """Some lines of the step that begins at the log's row `first`."""
+    rows = ((number, *log.row(first + number)) for number in numbers)
+    return [{"index": number + 1, "message": text, "timestamp": moment} for number, moment, text in rows]
+
+
+@cache
+def _many_lines(log: Log, first: int, numbers: range) -> str:
+    """What stands for them. A Forgejo makes them while it answers others; here all others would wait each time."""
+    return answers.large(_lines(log, first, numbers))
+
+
+def _step_log(index: int, cursor: int, lines: Sequence[Mapping[str, Any]] | str, step: Step) -> dict[str, Any]:
+    return {"step": index, "cursor": cursor, "lines": lines, "started": step.started}
 
 
 def artifacts(run: Run) -> dict[str, Any]:
