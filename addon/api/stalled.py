@@ -13,7 +13,7 @@ from typing import Any, Protocol
 PAUSE = 0.5
 # The most connections that are ended at one look. Others take their places, and many new logs at once would slow down
 # all requests.
-AT_ONCE = 4
+AT_ONCE = 1
 
 
 class Server(Protocol):

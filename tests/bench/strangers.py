@@ -30,6 +30,8 @@ PAUSE, AGAIN, HAMMER_PAUSE = 0.1, 5.0, 1.0
 SETTLING = 15.0
 MOST_RATIO = 3.0
 LARGE_LOG = 64 << 30
+# More bytes than sockets hold of a log that nobody reads.
+READ_AHEAD = 24 << 20
 # A megabyte of lines for each job, which the parsers of annotations and controls meet; a pull request's description.
 HOSTILE_LINES = ["::error" + " " * 4000] * 250, ["::error::"] * 25_000, ["::error::" + "\xc2\x9b0m" * 500] * 300
 HOSTILE_TEXT = "x" * (8 << 20)
@@ -64,6 +66,9 @@ def prepare(double: Double, demo: Sample) -> tuple[list[str], list[Question], li
     large, running = world.run(public, jobs=[JobSpec("large")]), world.run(public, jobs=[JobSpec("running")])
     world.big_log(large.jobs[0], LARGE_LOG)
     world.big_log(running.jobs[0], LARGE_LOG)
+    for run in (large, running):  # a Forgejo has a log in a file; the stand-in makes it when it is first read
+        for _ in run.jobs[0].task.log.read(0, READ_AHEAD):
+            pass
     hostile = world.run(
         public, branch="#1", event="pull_request", jobs=[JobSpec("spaces"), JobSpec("many"), JobSpec("controls")]
     )
