@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from addon.actions.polling import Pollers, Subscription
 from addon.errors import UpstreamUnexpected
+from tests.support.proxy import eventually
 
 PATIENCE = 10.0
 
@@ -39,6 +40,16 @@ def test_many_watchers_cost_one_look_and_all_see_each_change() -> None:
         look.value = 2
         assert {subscription.wait(first.version, PATIENCE).value for subscription in subscriptions} == {2}
         assert look.looks - before <= 3
+
+
+def test_an_equal_value_replaces_the_older_one() -> None:
+    """It may say when it was looked, which counts for nothing in the comparison."""
+    pollers, look = Pollers[int]("test"), Scripted()
+    with pollers.subscribe("run", look) as subscription:
+        first = subscription.wait(0, PATIENCE)
+        look.value = True  # equals 1
+        eventually(lambda: subscription.wait(first.version, 0).value is True)
+        assert subscription.wait(first.version, 0).version == first.version
 
 
 def test_a_failed_look_is_told_and_the_next_one_works() -> None:
