@@ -6,7 +6,6 @@ import gc
 import itertools
 import os
 import re
-import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +29,6 @@ MORE = sorted({*MAIN, "v11", "v13", "v15"}, key=VERSIONS.index)
 every_version = pytest.mark.parametrize("target", VERSIONS, indirect=True)
 _numbers = itertools.count(1)
 gc.disable()  # while the tests are loaded
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, what the tests start would ignore the end of its terminal
 
 
 @dataclass(frozen=True)

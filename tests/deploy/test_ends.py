@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,14 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to find processes"),
     pytest.mark.xdist_group("run.sh"),  # they share .mitm
 ]
+
+
+@pytest.fixture(autouse=True)
+def hangup() -> Iterator[None]:
+    """If pytest runs under nohup, what a test starts would ignore the end of its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 WAYS: dict[str, Callable[[Started], int]] = {
