@@ -124,6 +124,7 @@ def test_waiting_for_one_job(target: Target, demo: Sample) -> None:
     assert unknown.status_code == 404 and "no job named" in unknown.json()["message"]
 
 
+@pytest.mark.parametrize("target", ["v17"], indirect=True)
 def test_a_state_that_was_polled_too_early_is_polled_again(target: Target, demo: Sample) -> None:
     """The shared poll begins, a second request sees the job still running, the job ends, and the poll tells of the end.
 
