@@ -1,8 +1,8 @@
 """The mitmproxy addon: extension requests go to the application, everything else goes to Forgejo, streamed.
 
-If a hook raises an exception, mitmproxy sends the request to Forgejo. So an extension request that was not readdressed
-to the application gets an error response. If the addon itself is missing or fails, `block_list` in `mitm.yaml` blocks
-extension paths.
+If a hook raises an exception, mitmproxy sends the request to Forgejo. So every extension request gets an error response
+first, which is removed only after the request was readdressed to the application. If the addon itself is missing,
+`block_list` in `mitm.yaml` blocks extension paths.
 """
 
 from __future__ import annotations
@@ -183,15 +183,12 @@ class ActionsExtension:
 
     async def _take(self, flow: http.HTTPFlow) -> None:
         """Sends the request to the application or answers it with an error. Forgejo never gets it."""
-        arrived = time.monotonic()
-        try:
-            if await self._readdress(flow):
-                request_body.bound(flow.request)
-                return
-        except BaseException:
-            flow.response = _unavailable(flow.request.method)
-            raise
         flow.response = _unavailable(flow.request.method)
+        arrived = time.monotonic()
+        if await self._readdress(flow):
+            request_body.bound(flow.request)
+            flow.response = None
+            return
         if request_body.is_large(
             flow.request
         ):  # mitmproxy would hang: it can't stream a body and have a response already

@@ -91,7 +91,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         ("addon.proxy.addon:ActionsExtension._readdress", LOGS, {503}),
         ("addon.proxy.addon:ActionsExtension._take", LOGS, {503}),
         ("addon.proxy.request_body:bound", RERUN, {503}),
-        ("addon.proxy.addon:_unavailable", LOGS, {200}),
+        ("addon.proxy.addon:_unavailable", LOGS, {503}),
         ("addon.api.routes:is_ours", LOGS, {503}),
         ("addon.proxy.redact:request", JOBS, {200}),
         ("addon.proxy.redact:response", JOBS, {200}),
