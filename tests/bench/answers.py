@@ -41,11 +41,13 @@ def _route(forgejo: Forgejo, revisions: Sequence[Contestant], route: str, times:
     cpu = {each.name: [0.0, 0.0] for each in revisions}
     for each in revisions:
         download(each.url, path, credentials(forgejo))
+    pids = {each.name: _processes(each) for each in revisions}
     for _ in range(times):
         for each in revisions:
-            before = _cpu(each)
+            before = _cpu(pids[each.name])
             found[each.name].append(_answer(forgejo, each, path))
-            cpu[each.name] = [sum(parts) for parts in zip(cpu[each.name], _since(before, each), strict=True)]
+            turns = zip(cpu[each.name], before, _cpu(pids[each.name]), strict=True)
+            cpu[each.name] = [total + now - then for total, then, now in turns]
     return {name: [*_figures(found[name]), *(1000 * used / times for used in cpu[name])] for name in found}
 
 
@@ -70,15 +72,16 @@ def _ratios(figures: Mapping[str, Sequence[float]], other: str) -> list[float]:
     return [figures[OURS][column] / (figures[other][column] or math.inf) for column in columns]
 
 
-def _cpu(contestant: Contestant) -> list[float]:
-    """Processor seconds of the proxy and of the application, which is its only child."""
+def _processes(contestant: Contestant) -> tuple[int, int]:
+    """The proxy and the application, which is its only child."""
     assert contestant.pid is not None
-    proxy, *children = map(own_cpu_seconds, family(contestant.pid))
-    return [proxy, sum(children)]
+    proxy, application = family(contestant.pid)
+    return proxy, application
 
 
-def _since(before: Iterable[float], contestant: Contestant) -> list[float]:
-    return [now - then for now, then in zip(_cpu(contestant), before, strict=True)]
+def _cpu(pids: Iterable[int]) -> list[float]:
+    """Processor seconds of each process so far."""
+    return [own_cpu_seconds(pid) for pid in pids]
 
 
 def busy(spans: Sequence[Sequence[float]]) -> float:
