@@ -30,7 +30,10 @@ class RunChanges(Protocol):
         """The run's present state, if possible with this job in detail."""
 
     def rerun(self, run: Run, job: Job | None) -> int | None:
-        """Requests a rerun of the run or of one job. Returns the new attempt of that (or the first) job, if told."""
+        """Requests a rerun of the run or of one job.
+
+        Returns the new attempt of that job, or of the first one, if Forgejo names it.
+        """
 
     def cancel(self, run: Run) -> None:
         """Requests a cancel of the run."""

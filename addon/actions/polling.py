@@ -103,7 +103,7 @@ class _Poller[T]:
             snapshot = Snapshot(before.version + 1, before.value, InternalError())
         else:
             if before.error is None and before.version and value == before.value:
-                self._snapshot = replace(before, value=value)  # equal, but it may say when it was polled
+                self._snapshot = replace(before, value=value)  # equal, but it may hold the time of its poll
                 return False
             snapshot = Snapshot(before.version + 1, value)
         with self._changed:

@@ -2,8 +2,8 @@
 
 The repository's object shows only the caller's rights to the Code unit. The two can differ where an organisation's
 teams have rights by unit. So this check is stricter than Forgejo: every team must have the right to Actions, unless
-everybody may read the repository. (A restricted user is refused what everybody else may read, so a repository that is
-not private is not thereby open to the caller.)
+anonymous callers may read the repository. Forgejo refuses a restricted user what all others may read. So a repository
+that is not private may still be closed to the caller.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def test_many_watchers_cost_one_look_and_all_see_each_change() -> None:
 
 
 def test_an_equal_value_replaces_the_older_one() -> None:
-    """It may say when it was looked, which counts for nothing in the comparison."""
+    """It may hold the time of its poll, which the comparison ignores."""
     pollers, look = Pollers[int]("test"), Scripted()
     with pollers.subscribe("run", look) as subscription:
         first = subscription.wait(0, PATIENCE)

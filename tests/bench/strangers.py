@@ -64,10 +64,9 @@ def prepare(double: Double, demo: Sample) -> tuple[list[str], list[Question], li
     world = double.world
     public = world.repo(f"{demo.repo.owner.name}/hostile", private=False)
     large, running = world.run(public, jobs=[JobSpec("large")]), world.run(public, jobs=[JobSpec("running")])
-    world.big_log(large.jobs[0], LARGE_LOG)
-    world.big_log(running.jobs[0], LARGE_LOG)
-    for run in (large, running):  # a Forgejo has a log in a file; the stand-in makes it when it is first read
-        for _ in run.jobs[0].task.log.read(0, READ_AHEAD):
+    for run in (large, running):
+        world.big_log(run.jobs[0], LARGE_LOG)
+        for _ in run.jobs[0].task.log.read(0, READ_AHEAD):  # a Forgejo has it in a file; the stand-in makes it
             pass
     hostile = world.run(
         public, branch="#1", event="pull_request", jobs=[JobSpec("spaces"), JobSpec("many"), JobSpec("controls")]

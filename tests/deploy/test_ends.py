@@ -34,7 +34,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def hangup() -> Iterator[None]:
-    """If pytest runs under nohup, what a test starts would ignore the end of its terminal."""
+    """What a test starts notices the end of its terminal, also if pytest runs under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)

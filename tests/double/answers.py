@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -26,29 +25,22 @@ def not_found(as_page: str | None) -> Response:
     return text(404, "Not found.", "text/plain;charset=utf-8")
 
 
-# Values of megabytes, encoded, by what stands for each in a value for `document`.
+# Values of megabytes, encoded, by their placeholders.
 LARGE: dict[bytes, bytes] = {}
-MARK = "(large value %d)"
 
 
 def large(value: Any) -> str:
-    """What stands for a value in a value for `document`. It is encoded only once, which takes a good part of a second."""
-    mark = MARK % len(LARGE)
+    """A placeholder for a value of megabytes, which `document` replaces. So the value is encoded only once."""
+    mark = f"(large value {len(LARGE)})"
     LARGE[f'"{mark}"'.encode()] = _json(value).encode()
     return mark
-
-
-@cache
-def large_text(text: str) -> str:
-    """The same for a text."""
-    return large(text)
 
 
 def document(value: Any, status: int = 200, api: bool = False) -> Response:
     """JSON as Go writes it."""
     body = _json(value).encode()
-    for mark in [mark for mark in list(LARGE) if mark in body]:
-        body = body.replace(mark, LARGE[mark])
+    for mark, encoded in list(LARGE.items()):
+        body = body.replace(mark, encoded)
     return Response(body + b"\n", status, SECURITY if api else {}, content_type=JSON)
 
 

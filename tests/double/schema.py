@@ -176,7 +176,7 @@ def event_payload(ref: str, sha: str, repo: str, text: str) -> str:
     payload: dict[str, Any] = {"ref": f"refs/heads/{ref}", "after": sha, "repository": {"full_name": repo}}
     if not text:
         return json.dumps(payload)
-    return answers.large_text(json.dumps(payload | {"pull_request": {"body": text}}))
+    return answers.large(json.dumps(payload | {"pull_request": {"body": text}}))
 
 
 def run(world: People, run: Run, principal: Principal, root: str) -> dict[str, Any]:

@@ -286,7 +286,7 @@ def _lines(log: Log, first: int, numbers: range) -> list[dict[str, Any]]:
 
 @cache
 def _many_lines(log: Log, first: int, numbers: range) -> str:
-    """What stands for them. A Forgejo makes them while it answers others; here all others would wait each time."""
+    """A placeholder for these lines. To encode them takes long, and other requests would wait each time."""
     return answers.large(_lines(log, first, numbers))
 
 
