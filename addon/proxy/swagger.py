@@ -105,7 +105,7 @@ def merged(body: bytes, settings: Settings) -> bytes | None:
         major = versions.routes_major(whole.get("info", {}).get("version"))
         for path, method, operation in _operations(settings.max_wait, settings.collisions, major):
             forgejos = there.get((PARAMETER.sub("{}", path), method))
-            if forgejos is not None and routes.collides(_sample(BASE + path)):
+            if forgejos is not None and routes.is_ours(_sample(BASE + path), settings.collisions):
                 _remove(paths, forgejos, method)
             elif forgejos is not None:
                 continue
@@ -135,7 +135,7 @@ def _unpacked(body: bytes) -> bytes | None:
 @functools.cache
 def _operations(max_wait: int, collisions: str, major: int | None) -> tuple[tuple[str, str, Json], ...]:
     """Path, method and operation of every route that the extension answers."""
-    whole = openapi.document(max_wait)
+    whole = openapi.document(max_wait, collisions)
     return tuple(
         (path.removeprefix(BASE), method, _operation(whole, item, item[method]))
         for path, item in whole["paths"].items()
@@ -145,12 +145,11 @@ def _operations(max_wait: int, collisions: str, major: int | None) -> tuple[tupl
 
 
 def _is_ours(target: str, collisions: str, major: int | None) -> bool:
-    """Of the routes by id, the description has those of jobs, which are the extension's in every setting."""
-    return routes.is_ours(target, collisions, lists_runs=False) or by_id.is_ours(target, "extension", major)
+    return routes.is_ours(target, collisions, lists_runs=False) or by_id.is_ours(target, collisions, major)
 
 
 def _sample(path: str) -> str:
-    """A request target for this path, with a run number or a job's id."""
+    """A request target for this path, with a run number or an id."""
     return path.replace("{run}", "1").replace("{", "").replace("}", "")
 
 

@@ -73,7 +73,7 @@ def test_the_page_loads_and_runs_nothing(target: Target) -> None:
 
 
 def test_the_pages_texts_are_escaped() -> None:
-    html = reference.page(300).html
+    html = reference.page(300, "extension").html
     assert "&lt;==" in html and "<==" not in html
 
 

@@ -19,18 +19,19 @@ from tests.support import contract
 BASE = "/api/v1/repos/{owner}/{repo}/actions/runs"
 DOCUMENT = openapi.document(MOST_WAIT)
 COMPONENTS = DOCUMENT["components"]
+OPTIONS = ("extension", "native")
 # Where the default is another one by action, or an option's.
 DEPENDS = {"job", "attempt", "page", "limit"}
 
 
-def operations() -> dict[tuple[str, str], dict[str, Any]]:
+def operations(document: dict[str, Any] = DOCUMENT) -> dict[tuple[str, str], dict[str, Any]]:
     """Method and path of each, with all its parameters."""
     return {
         (method.upper(), path): {
             **item[method],
             "parameters": [*item.get("parameters", []), *item[method].get("parameters", [])],
         }
-        for path, item in DOCUMENT["paths"].items()
+        for path, item in document["paths"].items()
         for method in item
         if method in openapi.METHODS
     }
@@ -55,13 +56,33 @@ def test_the_routes_are_the_codes() -> None:
     assert told == {(methods[route.methods], path) for action, route in routes.ROUTES.items() for path in paths(action)}
 
 
-def test_the_routes_by_job_id_are_the_codes() -> None:
-    """Those by a run's id depend on an option, and are Forgejo's own in its own description."""
+@pytest.mark.parametrize("collisions", OPTIONS)
+def test_the_routes_by_id_are_the_codes(collisions: str) -> None:
+    found = operations(openapi.document(MOST_WAIT, collisions))
+    by_id = {place for place, operation in found.items() if operation["tags"] == ["by id"]}
+    told = {(method, re.sub(r"\{(job|run)_id\}", "{id}", path)) for method, path in by_id}
     base = "/api/v1/repos/{owner}/{repo}/actions/"
-    told = {(method, path.replace("{job_id}", "{id}")) for method, path in operations() if f"{base}jobs/" in path}
     assert told == {
-        (method, base + route) for route, method in paths_by_id.METHODS.items() if route.startswith("jobs/")
+        (method, base + route)
+        for route, method in paths_by_id.METHODS.items()
+        if paths_by_id.is_ours(base + route.replace("{id}", "7"), collisions, None)
     }
+    for place in by_id:
+        given = {each["name"] for each in found[place]["parameters"] if each.get("in") == "path"}
+        assert given == {"job_id" if "{job_id}" in place[1] else "run_id"}
+
+
+def test_a_run_number_is_described_only_where_the_extension_takes_one() -> None:
+    default, native = ({path for _, path in operations(openapi.document(MOST_WAIT, name))} for name in OPTIONS)
+    assert default - native == {
+        path for path in default if not routes.is_ours(path.replace("{run}", "7"), "native", False) and "/runs/" in path
+    }
+    latest = {path.replace("{run}", "latest") for path in default - native}
+    by_run_id = {path for path in native if "{run_id}" in path}
+    assert len(latest) == 7 and len(by_run_id) == 5 and native - default == latest | by_run_id
+    for path in latest:
+        given = openapi.document(MOST_WAIT, "native")["paths"][path]["parameters"]
+        assert {"$ref": "#/components/parameters/run"} not in given
 
 
 def test_the_extensions_pages_are_the_codes() -> None:
@@ -188,13 +209,14 @@ def strict(method: str, path: str, status: str, media_type: str) -> dict[str, An
     return schema
 
 
-def test_nothing_is_described_in_vain() -> None:
-    text = openapi.as_json(300).decode()
+@pytest.mark.parametrize("collisions", OPTIONS)
+def test_nothing_is_described_in_vain(collisions: str) -> None:
+    text = openapi.as_json(300, collisions).decode()
     for kind, named in COMPONENTS.items():
         for name in named:
             used = f'"#/components/{kind}/{name}"' in text or kind == "securitySchemes" or name == "LogEvent"
             assert used, f"{kind}/{name}"
-    names = [operation["operationId"] for operation in operations().values()]
+    names = [operation["operationId"] for operation in operations(openapi.document(300, collisions)).values()]
     assert len(set(names)) == len(names)
     given = {name for each in DOCUMENT["security"] for name in each}
     assert given == set(COMPONENTS["securitySchemes"])

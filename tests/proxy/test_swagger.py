@@ -91,14 +91,15 @@ def test_it_is_swagger_2() -> None:
 
 
 def test_paths_that_are_forgejos_in_native_are_not_told_as_ours() -> None:
-    theirs = {path: {"post": {"operationId": "rerun"}} for path in OURS_TOO}
+    theirs = {path: {method: {"operationId": "theirs"} for method in ("get", "post")} for path in OURS_TOO}
     whole = {**json.loads(EXPECTED), "paths": theirs}
     native = Settings("http://unused", collisions="native")
     merged = json.loads(swagger.merged(json.dumps(whole).encode(), native) or b"{}")
     assert {path: merged["paths"][path] for path in theirs} == theirs
     found = json.loads(swagger.merged(EXPECTED, Settings("http://unused", collisions="native")) or b"{}")
     assert f"{RUNS}/{{run}}/jobs/{{job}}" not in found["paths"]
-    assert f"{RUNS}/by-number/{{run}}/jobs/{{job}}" in found["paths"] and f"{RUNS}/{{run}}/summary" in found["paths"]
+    for path in ("latest/jobs/{job}", "by-number/{run}/jobs/{job}", "{run}/summary"):
+        assert f"{RUNS}/{path}" in found["paths"]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,23 @@ def test_routes_by_job_id_are_added_where_forgejo_lacks_them(version: str, there
     assert {path for path in found if "/actions/jobs/" in path} == {
         f"/repos/{{owner}}/{{repo}}/actions/jobs/{{job_id}}{tail}" for tail in ("", "/logs", "/rerun") if there
     }
+    assert not OURS_TOO & found.keys()
+
+
+@pytest.mark.parametrize(
+    ("version", "names"),
+    [
+        ("11.0.15", ""),
+        ("12.0.4", "jobs logs artifacts cancel rerun"),
+        ("16.0.0", "rerun"),
+        ("17.0.0", ""),
+    ],
+)
+def test_routes_by_run_id_are_added_in_native_where_forgejo_lacks_them(version: str, names: str) -> None:
+    whole = {**json.loads(EXPECTED), "info": {"version": version}}
+    native = Settings("http://unused", collisions="native")
+    found = json.loads(swagger.merged(json.dumps(whole).encode(), native) or b"{}")["paths"]
+    assert OURS_TOO & found.keys() == {f"{RUNS}/{{run_id}}/{name}" for name in names.split()}
 
 
 EXPECTED = b'{"swagger":"2.0","basePath":"/api/v1","paths":{},"definitions":{}}'

@@ -22,9 +22,9 @@ _compiled: dict[int, Any] = {}
 
 
 @functools.cache
-def document() -> dict[str, Any]:
+def document(collisions: str = "extension") -> dict[str, Any]:
     """The description, in which no object may hold what it doesn't name."""
-    found = copy.deepcopy(openapi.document(MOST_WAIT))
+    found = copy.deepcopy(openapi.document(MOST_WAIT, collisions))
     for schema in schemas(found):
         if "properties" in schema and "const" not in schema["properties"].get("openapi", {}):
             schema["additionalProperties"] = False
@@ -43,11 +43,14 @@ def schemas(node: Any) -> Iterator[dict[str, Any]]:
             yield from schemas(value)
 
 
-def check(method: str, target: str, response: requests.Response) -> None:
-    """Fails when it is an answer of the extension that its description doesn't have. Of a stream only the head is looked at."""
+def check(method: str, target: str, response: requests.Response, collisions: str = "extension") -> None:
+    """Fails if it is an answer of the extension that its description doesn't have. Of a stream only the head is looked at.
+
+    `collisions` is the proxy's option.
+    """
     if MARK not in response.headers:
         return
-    item = _item(target)
+    item = _item(target, collisions)
     told = item.get({"HEAD": "get"}.get(method, method.lower()))
     if told is None:
         assert response.status_code in (405, 503), f"{method} {target}: {response.status_code}"
@@ -72,18 +75,18 @@ def _errors(schema: Mapping[str, Any], value: Any) -> list[str]:
     return [] if _compiled[id(schema)].is_valid(value) else errors(schema, value)
 
 
-def _item(target: str) -> dict[str, Any]:
+def _item(target: str, collisions: str) -> dict[str, Any]:
     """The path item of a request target; any will do for a path that is an error by itself."""
     parts = [unquote(part) for part in target.partition("?")[0].split("/") if part]
-    any_item: dict[str, Any] = document()["paths"]["/api/v1/repos/{owner}/{repo}/actions/runs/{run}/logs"]
-    return next((item for fixed, item in _templates().get(len(parts), ()) if _fits(fixed, parts)), any_item)
+    any_item: dict[str, Any] = document()["paths"]["/api/v1/repos/{owner}/{repo}/actions/runs/by-number/{run}/logs"]
+    return next((item for fixed, item in _templates(collisions).get(len(parts), ()) if _fits(fixed, parts)), any_item)
 
 
 @functools.cache
-def _templates() -> dict[int, list[tuple[dict[int, str], dict[str, Any]]]]:
+def _templates(collisions: str) -> dict[int, list[tuple[dict[int, str], dict[str, Any]]]]:
     """By their number of parts: the fixed parts of each path by position, and the path item. Those with most are first."""
     found: dict[int, list[tuple[dict[int, str], dict[str, Any]]]] = {}
-    for path, item in sorted(document()["paths"].items(), key=lambda each: each[0].count("{")):
+    for path, item in sorted(document(collisions)["paths"].items(), key=lambda each: each[0].count("{")):
         parts = path.strip("/").split("/")
         fixed = {at: part for at, part in enumerate(parts) if not part.startswith("{")}
         found.setdefault(len(parts), []).append((fixed, item))

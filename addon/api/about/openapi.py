@@ -12,31 +12,40 @@ from typing import Any
 import yaml
 
 from addon import __version__
+from addon.api import routes
 
 Json = dict[str, Any]
 FILE = Path(__file__).with_name("openapi.yaml")
 # An operation at two paths needs two names; the one at the longer path gets the suffix.
 BY_NUMBER, SUFFIX = "/runs/by-number/", "ByNumber"
 METHODS = ("get", "post")
+RUN = {"$ref": "#/components/parameters/run"}
 
 
 @functools.cache
-def document(max_wait: int) -> Json:
-    """The whole document, for a proxy with this limit for `wait` in seconds. Callers must not change it."""
+def document(max_wait: int, collisions: str = "extension") -> Json:
+    """The whole document. Callers must not change it.
+
+    `max_wait` and `collisions` are the proxy's options: the largest `wait` in seconds, and what {x} is in `runs/{x}/…`.
+    """
     found = copy.deepcopy(_read())  # YAML anchors share objects that are changed separately
     items = found["components"].pop("pathItems")
-    for path, item in found["paths"].items():
-        if "$ref" in item:
-            found["paths"][path] = _placed(items[item["$ref"].rpartition("/")[2]], path)
+    by_run_id = found.pop("x-paths-by-run-id")
+    paths = {_where(path, collisions): item for path, item in found["paths"].items()}
+    paths |= by_run_id if collisions == "native" else {}
+    found["paths"] = {
+        path: _placed(items[item["$ref"].rpartition("/")[2]], path) if "$ref" in item else item
+        for path, item in paths.items()
+    }
     found["info"]["version"] = __version__
     found["components"]["parameters"]["wait"]["schema"]["maximum"] = max_wait
     return found
 
 
 @functools.cache
-def as_json(max_wait: int) -> bytes:
+def as_json(max_wait: int, collisions: str) -> bytes:
     """The document as JSON."""
-    return json.dumps(document(max_wait), ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(document(max_wait, collisions), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def resolved(whole: Mapping[str, Any], node: Json) -> Json:
@@ -55,8 +64,15 @@ def _read() -> Json:
     return found
 
 
+def _where(path: str, collisions: str) -> str:
+    """The path at which the extension answers: only for the newest run if {x} is an id otherwise."""
+    by_id = collisions == "native" and routes.collides(path.replace("{run}", "1"))
+    return path.replace("{run}", "latest") if by_id else path
+
+
 def _placed(item: Json, path: str) -> Json:
     placed = copy.deepcopy(item)
+    placed["parameters"] = [each for each in item["parameters"] if each != RUN or "{run}" in path]
     for method in METHODS:
         if method in placed and BY_NUMBER in path:
             placed[method]["operationId"] += SUFFIX

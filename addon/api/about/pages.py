@@ -45,7 +45,7 @@ def _index(about: About, caller: Caller) -> Response:
 def _docs(about: About, caller: Caller) -> Response:
     from addon.api.about import reference  # it needs packages that nothing else needs
 
-    page = reference.page(about.settings.max_wait)
+    page = reference.page(about.settings.max_wait, about.settings.collisions)
     headers = {"Content-Security-Policy": page.policy, "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
     return Response(page.html, headers=headers, content_type="text/html; charset=utf-8")
 
@@ -53,7 +53,8 @@ def _docs(about: About, caller: Caller) -> Response:
 def _openapi(about: About, caller: Caller) -> Response:
     from addon.api.about import openapi
 
-    return Response(openapi.as_json(about.settings.max_wait), content_type="application/json; charset=utf-8")
+    text = openapi.as_json(about.settings.max_wait, about.settings.collisions)
+    return Response(text, content_type="application/json; charset=utf-8")
 
 
 def _health(about: About, caller: Caller) -> Response:

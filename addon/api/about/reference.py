@@ -31,9 +31,9 @@ class Page:
 
 
 @functools.cache
-def page(max_wait: int) -> Page:
-    """The page for a proxy with this limit for `wait`, in seconds."""
-    whole = document(max_wait)
+def page(max_wait: int, collisions: str) -> Page:
+    """The page for a proxy with these options; `max_wait` is in seconds."""
+    whole = document(max_wait, collisions)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"prose": _prose, "kind": _kind, "value": _value}
     html = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(

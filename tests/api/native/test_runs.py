@@ -7,7 +7,9 @@ import zipfile
 
 import pyfj
 import pytest
+import requests
 
+from addon.api.about import openapi
 from tests.api.native.conftest import ById, few_versions
 from tests.double import JobSpec
 from tests.double.faults import Fault
@@ -19,6 +21,26 @@ from tests.support.sample import Sample
 def owner_and_name(demo: Sample) -> tuple[str, str]:
     owner, _, name = demo.repo.full_name.partition("/")
     return owner, name
+
+
+def test_the_proxy_describes_its_routes_by_run_id(by_id: ById) -> None:
+    own = f"{by_id.proxy.url}/api/v1/actions-extensions"
+    described = requests.get(f"{own}/openapi.json", timeout=20).json()
+    assert described == openapi.document(300, "native")
+    html = requests.get(f"{own}/docs", timeout=20).text
+    assert all(path in html for path in described["paths"])
+
+
+def test_the_answers_by_run_id_are_as_described(by_id: ById, native_demo: Sample) -> None:
+    run, running = native_demo.runs["failed"], by_id.world.run(native_demo.repo, jobs=[JobSpec("running")])
+    for name in ("report", "other"):
+        by_id.world.artifact(run, name, b"PK\x05\x06" + bytes(18))
+    base = f"{native_demo.repo.full_name}/actions/runs"
+    for tail in ("jobs", "logs", "artifacts", "artifacts?limit=1&page=2"):
+        assert by_id.ask("GET", f"{base}/{run.id}/{tail}", native_demo.reader).status_code == 200
+    for tail in (f"{running.id}/cancel", f"{run.id}/cancel", f"{run.id}/rerun"):
+        assert by_id.ask("POST", f"{base}/{tail}", native_demo.writer).status_code == 204
+    assert by_id.ask("POST", f"{base}/{run.id}/rerun", native_demo.writer).status_code == 400  # it is waiting
 
 
 def test_a_client_lists_the_jobs_of_each_run(by_id: ById, native_demo: Sample) -> None:
