@@ -24,11 +24,11 @@ from addon import __version__, journal, trace
 from addon.api import request, routes
 from addon.api.about import pages
 from addon.api.composition import Parts, build, connect
+from addon.api.connections import end_idle, end_stalled
 from addon.api.native import paths
 from addon.api.pacing import Pace
 from addon.api.responses import error_response
 from addon.api.server import create_server
-from addon.api.stalled import end_stalled
 from addon.caller import Caller
 from addon.errors import ApiError, Busy, Forbidden, InternalError, RunNotFound, log_unexpected
 from addon.inherited.other_traffic import OtherTraffic
@@ -157,6 +157,7 @@ def main() -> None:
     upstream.keep_checking(lambda: _tell_proxy(upstream.known))
     threading.Thread(target=_obey_proxy, args=(parts,), daemon=True).start()
     threading.Thread(target=end_stalled, args=(server, settings.read_timeout), daemon=True).start()
+    threading.Thread(target=end_idle, args=(server,), daemon=True).start()
     gc.freeze()  # otherwise every full collection looks at all modules, and stops every request meanwhile
     server.run()
 

@@ -22,7 +22,7 @@ from mitmproxy.net.http import url
 
 from addon import __version__, journal, settings, trace
 from addon.api import routes
-from addon.inherited import account_secrets
+from addon.inherited import account_secrets, open_files
 from addon.internal_headers import ARRIVED_HEADER, SECRET_HEADER
 from addon.proxy import content_view, forwarded, idle_addons, lifetime, mitmweb, redact, request_body, swagger
 from addon.proxy.supervisor import Supervisor
@@ -55,8 +55,9 @@ class ActionsExtension:
         self._shown = False
 
     def load(self, loader: Loader) -> None:
-        """Declares the options, all of type text, and mitmweb's view of extension requests."""
+        """Prepares the process. Declares the options, all of type text, and mitmweb's view of extension requests."""
         account_secrets.put_away(os.environ)
+        open_files.allow_all()
         for name, (default, text) in settings.OPTIONS.items():
             loader.add_option(name, str, default, text)
         contentviews.add(content_view.ActionsContentview)

@@ -1,4 +1,8 @@
-"""Ends responses whose client has stopped reading: they would hold a slot and a thread for as long as it likes."""
+"""Ends connections that would keep others out: those whose client has stopped reading, and idle ones if there are many.
+
+The former hold a slot and a thread. The latter need no thread, but the server accepts only so many connections, and
+looks at all of them at each event.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,11 @@ from typing import Any, Protocol
 
 # Seconds between two looks at the connections.
 PAUSE = 0.5
-# The most connections that are ended at one look. Others take their places, and many new logs at once would slow down
-# all requests.
+# The most stalled connections that are ended at one look. Others take their places, and many new logs at once would
+# slow down all requests.
 AT_ONCE = 1
+# How many connections may be idle for longer than so many seconds.
+MOST_IDLE, LONG = 512, 10.0
 
 
 class Server(Protocol):
@@ -39,6 +45,21 @@ def end_stalled(server: Server, seconds: float) -> None:
 
 def _unchanged(before: tuple[float, float] | None, activity: float, now: float) -> tuple[float, float]:
     return before if before is not None and before[0] == activity else (activity, now)
+
+
+def end_idle(server: Server, most: int = MOST_IDLE, seconds: float = LONG) -> None:
+    """Forever ends idle connections, the longest idle first, until only `most` of them are idle for so many seconds.
+
+    The proxy opens another one when the client sends its next request.
+    """
+    while True:
+        time.sleep(PAUSE)
+        channels = list(server.active_channels.values())
+        before = time.time() - seconds
+        idle = [each for each in channels if not each.requests and each.last_activity < before]
+        idle.sort(key=lambda channel: channel.last_activity)
+        for channel in idle[: max(len(idle) - most, 0)]:
+            _end(server, channel)
 
 
 def _end(server: Server, channel: Any) -> None:
