@@ -18,8 +18,8 @@ PAUSE = 0.5
 # The most stalled connections that are ended at one look. Others take their places, and many new logs at once would
 # slow down all requests.
 AT_ONCE = 1
-# How many connections may be idle for longer than so many seconds.
-MOST_IDLE, LONG = 512, 10.0
+# So many connections may be idle for longer than so many seconds.
+MOST_IDLE, IDLE_FOR = 512, 10.0
 
 
 class Server(Protocol):
@@ -47,16 +47,17 @@ def _unchanged(before: tuple[float, float] | None, activity: float, now: float) 
     return before if before is not None and before[0] == activity else (activity, now)
 
 
-def end_idle(server: Server, most: int = MOST_IDLE, seconds: float = LONG) -> None:
-    """Forever ends idle connections, the longest idle first, until only `most` of them are idle for so many seconds.
+def end_idle(server: Server, most: int = MOST_IDLE, seconds: float = IDLE_FOR) -> None:
+    """Forever ends connections that have been idle for so many seconds, if there are more than `most` of them.
 
-    The proxy opens another one when the client sends its next request.
+    Those that have been idle for longest are ended. The proxy opens another one for the client's next request. A
+    connection is not idle while a client reads a response slowly.
     """
     while True:
         time.sleep(PAUSE)
-        channels = list(server.active_channels.values())
         before = time.time() - seconds
-        idle = [each for each in channels if not each.requests and each.last_activity < before]
+        quiet = [channel for channel in list(server.active_channels.values()) if channel.last_activity < before]
+        idle = [channel for channel in quiet if not (channel.requests or channel.total_outbufs_len)]
         idle.sort(key=lambda channel: channel.last_activity)
         for channel in idle[: max(len(idle) - most, 0)]:
             _end(server, channel)

@@ -9,7 +9,8 @@ import resource
 def allow_all() -> None:
     """Raises the limit to the most that the system allows, also for the application. Programs in Go do the same.
 
-    With the usual limit of 1024 there could be about 500 clients: each has a connection, and the proxy another for it.
+    Each client has a connection, and the proxy opens another one for it. So the usual limit of 1024 allows about 500
+    clients.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):  # macOS refuses some values that it calls allowed

@@ -110,7 +110,7 @@ def merged(body: bytes, settings: Settings) -> bytes | None:
             elif forgejos is not None:
                 continue
             paths.setdefault(path, {})[method] = operation
-        whole["definitions"].update(_definitions(settings.max_wait))
+        whole["definitions"].update(_definitions(settings.max_wait, settings.collisions))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
@@ -154,8 +154,9 @@ def _sample(path: str) -> str:
 
 
 @functools.cache
-def _definitions(max_wait: int) -> Mapping[str, Json]:
-    return {f"{NAME}{name}": schema(each) for name, each in openapi.document(max_wait)["components"]["schemas"].items()}
+def _definitions(max_wait: int, collisions: str) -> Mapping[str, Json]:
+    schemas = openapi.document(max_wait, collisions)["components"]["schemas"]
+    return {f"{NAME}{name}": schema(each) for name, each in schemas.items()}
 
 
 def _operation(whole: Json, item: Json, operation: Json) -> Json:

@@ -52,7 +52,7 @@ def test_an_unknown_version_makes_nothing_up() -> None:
 def test_the_description_is_served_with_this_proxys_limits(target: Target) -> None:
     answer = target.request("GET", f"{OWN}/openapi.json")
     assert answer.headers["Content-Type"].startswith("application/json")
-    assert answer.json() == openapi.document(300)
+    assert answer.json() == openapi.document(300, "extension")
     assert answer.json()["components"]["parameters"]["wait"]["schema"]["maximum"] == 300
     assert target.request("HEAD", f"{OWN}/openapi.json").content == b""
     assert target.request("POST", f"{OWN}/openapi.json").headers["Allow"] == "GET, HEAD"
@@ -65,9 +65,9 @@ def test_the_page_loads_and_runs_nothing(target: Target) -> None:
     assert policy.startswith("default-src 'none'; style-src 'sha256-") and "unsafe" not in policy
     html = answer.text
     assert not re.search(r"<script|<link|<img|<iframe|\bstyle=|\bon\w+=|javascript:|@import|url\(", html)
-    for path in openapi.document(300)["paths"]:
+    for path in openapi.document(300, "extension")["paths"]:
         assert path in html
-    for name in openapi.document(300)["components"]["schemas"]:
+    for name in openapi.document(300, "extension")["components"]["schemas"]:
         assert f'id="object-{name}"' in html
     assert "::error file=app.py,line=3::message" in html
 
@@ -93,7 +93,7 @@ def test_an_unknown_page_names_those_there_are(target: Target) -> None:
     ],
 )
 def test_the_check_of_answers_sees_what_is_wrong(change: object, wrong: str) -> None:
-    run = dict(openapi.document(300)["components"]["examples"]["run"]["value"])
+    run = dict(openapi.document(300, "extension")["components"]["examples"]["run"]["value"])
     schema = {"$ref": "#/components/schemas/Run"}
     assert contract.errors(schema, run) == []
     change(run)  # type: ignore[operator]

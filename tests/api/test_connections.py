@@ -46,28 +46,31 @@ def test_a_few_are_ended_at_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_longest_idle_are_ended_if_there_are_many() -> None:
-    most, may_end = 3, threading.Event()
+    most, may_end, large = 3, threading.Event(), b"x" * (16 << 20)  # more than sockets hold
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/slow":
             may_end.wait(20)
-        start_response("200 OK", [("Content-Length", "2")])
-        return [b"ok"]
+        body = large if environ["PATH_INFO"] == "/large" else b"ok"
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
 
     server = create_server(app, 4, Journal("off", lambda action, status, seconds: None))
     threading.Thread(target=server.run, daemon=True).start()
     port = server.effective_port  # type: ignore[attr-defined]
-    clients = [http.client.HTTPConnection("127.0.0.1", port, timeout=20) for _ in range(2 * most + 1)]
-    slow, *idle = clients
+    clients = [http.client.HTTPConnection("127.0.0.1", port, timeout=20) for _ in range(2 * most + 2)]
+    slow, reads_late, *idle = clients
     slow.request("GET", "/slow")
+    reads_late.request("GET", "/large")
     for client in idle:
         assert _get(client) == b"ok"
     threading.Thread(target=end_idle, args=(server, most, 0.1), daemon=True).start()
-    eventually(lambda: len(server.active_channels) == most + 1)
+    eventually(lambda: len(server.active_channels) == most + 2)
     for client in idle[:most]:
         assert client.sock.recv(1) == b""
     for client in idle[most:]:
         assert _get(client) == b"ok"
+    assert reads_late.getresponse().read() == large
     may_end.set()
     assert slow.getresponse().read() == b"ok"
     for client in clients:

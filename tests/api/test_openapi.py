@@ -17,7 +17,7 @@ from addon.settings import MOST_WAIT
 from tests.support import contract
 
 BASE = "/api/v1/repos/{owner}/{repo}/actions/runs"
-DOCUMENT = openapi.document(MOST_WAIT)
+DOCUMENT = openapi.document(MOST_WAIT, "extension")
 COMPONENTS = DOCUMENT["components"]
 OPTIONS = ("extension", "native")
 # Where the default is another one by action, or an option's.
@@ -203,7 +203,7 @@ def test_every_example_fits() -> None:
 
 
 def strict(method: str, path: str, status: str, media_type: str) -> dict[str, Any]:
-    whole = contract.document()
+    whole = contract.document("extension")
     answer = openapi.resolved(whole, whole["paths"][path][method.lower()]["responses"][status])
     schema: dict[str, Any] = answer["content"][media_type]["schema"]
     return schema

@@ -38,7 +38,7 @@ CHECKS = (
 # The operations' names, each with its plain path.
 NAMES = [
     f"{method.upper()} {path.removeprefix('/api/v1/')}"
-    for path, item in openapi.document(MOST_WAIT)["paths"].items()
+    for path, item in openapi.document(MOST_WAIT, "extension")["paths"].items()
     for method in item
     if method in openapi.METHODS
 ]
@@ -75,7 +75,7 @@ def library() -> Any:
 @functools.cache
 def described() -> dict[str, Any]:
     """The operations that it finds, by name: all that there are."""
-    document = copy.deepcopy(openapi.document(MOST_WAIT))
+    document = copy.deepcopy(openapi.document(MOST_WAIT, "extension"))
     del document["jsonSchemaDialect"]
     found = [each.ok() for each in library().openapi.from_dict(document).get_all_operations()]
     by_name = {each.label.replace("/api/v1/", ""): each for each in found}

@@ -22,7 +22,7 @@ _compiled: dict[int, Any] = {}
 
 
 @functools.cache
-def document(collisions: str = "extension") -> dict[str, Any]:
+def document(collisions: str) -> dict[str, Any]:
     """The description, in which no object may hold what it doesn't name."""
     found = copy.deepcopy(openapi.document(MOST_WAIT, collisions))
     for schema in schemas(found):
@@ -57,7 +57,7 @@ def check(method: str, target: str, response: requests.Response, collisions: str
         told = next(iter(each for name, each in item.items() if name in openapi.METHODS))
     status = str(response.status_code)
     assert status in told["responses"], f"{method} {target}: {status} is not described: {response.text[:200]}"
-    answer = openapi.resolved(document(), told["responses"][status])
+    answer = openapi.resolved(document("extension"), told["responses"][status])
     _check_headers(answer, response)
     if method != "HEAD":
         _check_body(answer, response)
@@ -78,7 +78,9 @@ def _errors(schema: Mapping[str, Any], value: Any) -> list[str]:
 def _item(target: str, collisions: str) -> dict[str, Any]:
     """The path item of a request target; any will do for a path that is an error by itself."""
     parts = [unquote(part) for part in target.partition("?")[0].split("/") if part]
-    any_item: dict[str, Any] = document()["paths"]["/api/v1/repos/{owner}/{repo}/actions/runs/by-number/{run}/logs"]
+    any_item: dict[str, Any] = document("extension")["paths"][
+        "/api/v1/repos/{owner}/{repo}/actions/runs/by-number/{run}/logs"
+    ]
     return next((item for fixed, item in _templates(collisions).get(len(parts), ()) if _fits(fixed, parts)), any_item)
 
 
@@ -99,7 +101,7 @@ def _fits(fixed: Mapping[int, str], parts: list[str]) -> bool:
 
 def _check_headers(answer: Mapping[str, Any], response: requests.Response) -> None:
     for name, header in answer.get("headers", {}).items():
-        header = openapi.resolved(document(), header)
+        header = openapi.resolved(document("extension"), header)
         if name not in response.headers:
             assert not header.get("required"), f"{response.url}: {response.status_code} without {name}"
             continue
@@ -121,11 +123,11 @@ def _check_body(answer: Mapping[str, Any], response: requests.Response) -> None:
         assert not found, f"{response.url}: {found[:3]}"
     elif media_type == "text/event-stream":
         for name, data in EVENT.findall(response.content.decode()):
-            event = document()["components"]["schemas"]["LogEvent"]["properties"][name]
+            event = document("extension")["components"]["schemas"]["LogEvent"]["properties"][name]
             assert not _errors(event, json.loads(data)), f"{response.url}: {name}: {data}"
 
 
 @functools.cache
 def _validator(schema: str) -> Any:
-    whole = {"components": document()["components"]} | json.loads(schema)
+    whole = {"components": document("extension")["components"]} | json.loads(schema)
     return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)

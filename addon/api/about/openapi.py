@@ -23,7 +23,7 @@ RUN = {"$ref": "#/components/parameters/run"}
 
 
 @functools.cache
-def document(max_wait: int, collisions: str = "extension") -> Json:
+def document(max_wait: int, collisions: str) -> Json:
     """The whole document. Callers must not change it.
 
     `max_wait` and `collisions` are the proxy's options: the largest `wait` in seconds, and what {x} is in `runs/{x}/…`.
@@ -65,9 +65,9 @@ def _read() -> Json:
 
 
 def _where(path: str, collisions: str) -> str:
-    """The path at which the extension answers: only for the newest run if {x} is an id otherwise."""
-    by_id = collisions == "native" and routes.collides(path.replace("{run}", "1"))
-    return path.replace("{run}", "latest") if by_id else path
+    """The path at which the extension answers. If `runs/{x}/…` has an id there, it answers only for `latest`."""
+    takes_id = collisions == "native" and routes.collides(path.replace("{run}", "1"))
+    return path.replace("{run}", "latest") if takes_id else path
 
 
 def _placed(item: Json, path: str) -> Json:
